@@ -1,0 +1,50 @@
+//! What the core needs from outside, as traits.
+//!
+//! A port exists for what crosses the process's edge or is not deterministic: stores, live
+//! delivery, presence, clock, ids, passwords, tokens. All are object-safe and used behind
+//! `Arc<dyn …>`. With the feature `mock`, each has a mock (`MockUserStore`, …).
+//!
+//! # How to write a store
+//!
+//! 1. **Each method is one atomic step**: it happens wholly or not at all, also when the caller
+//!    stops waiting. No transaction crosses a port.
+//! 2. **A lookup answers `Ok(None)`** for what is not there. "Not found" is the caller's word.
+//! 3. **Who may see it is part of the statement.** A method that takes a `viewer` answers for him:
+//!    what he may not see is not there.
+//! 4. **Decisions come with a guard.** A use case reads, asks the domain, and saves what it decided
+//!    together with the epoch it read. A store MUST compare the epoch inside the transaction that
+//!    writes, after it has locked the head, and answer "stale" if it moved.
+//! 5. **Errors are told apart** as [`StoreError`] says. A write whose commit was sent but not
+//!    answered is [`StoreError::OutcomeUnknown`], never a plain failure.
+//! 6. A row that cannot be read is [`StoreError::Corrupt`], naming table, key and column. It is
+//!    never skipped.
+//!
+//! `kith_testkit::contract` holds these promises as tests: run it on every new store.
+
+mod error;
+mod identity;
+pub mod live;
+pub mod log;
+mod process;
+mod reads;
+
+pub use error::{Constraint, StoreError, StoreResult};
+pub use identity::{
+    AccessClaims, AccessTokens, Credentials, LoginName, NewAccount, PasswordHasher, PasswordsBusy,
+    RefreshTokens, SessionStore, TokenError, TokenHash, UserCursor, UserStore,
+};
+pub use process::{Clock, Ids};
+pub use reads::{
+    Catalog, Changes, ConversationCard, ConversationStore, HistoryPage, HistorySelector,
+    InboxCursor, InboxFilter, MemberCursor, MemberRow, MemberSnapshot, MessageContext,
+    MessageStore, Page, Snapshot, SyncBody, SyncFrom, SyncRead, Topic, Unread,
+};
+
+#[cfg(feature = "mock")]
+pub use {
+    identity::{
+        MockAccessTokens, MockPasswordHasher, MockRefreshTokens, MockSessionStore, MockUserStore,
+    },
+    process::{MockClock, MockIds},
+    reads::{MockConversationStore, MockMessageStore},
+};

@@ -1,0 +1,167 @@
+//! Live delivery: what happened, to the sockets that should hear of it.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use async_trait::async_trait;
+use bytestring::ByteString;
+use kith_domain::{
+    ConnectionId, Refusal, SessionId, UserId,
+    event::{Audience, Event},
+    message::Message,
+};
+use tokio::sync::mpsc;
+
+use crate::reads::Topic;
+
+/// The socket a command came from, and the client's own mark on its frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Which socket.
+    pub connection: ConnectionId,
+    /// The `id` of the frame, echoed in the answer.
+    pub frame_id: Option<Box<str>>,
+}
+
+/// Something for sockets.
+#[derive(Clone, Debug)]
+pub enum Dispatch {
+    /// An event for all sockets of an audience. The socket it came from, if any, gets its
+    /// acknowledgement in the same place of the order instead.
+    Event {
+        /// What happened.
+        event: Event,
+        /// Whom it concerns.
+        audience: Audience,
+        /// Where it came from.
+        origin: Option<Origin>,
+    },
+    /// An answer to one socket alone, in order with the events.
+    Reply {
+        /// Which socket.
+        origin: Origin,
+        /// The answer.
+        reply: Reply,
+    },
+    /// Closes sockets.
+    Close(CloseTarget, CloseReason),
+}
+
+/// The answer to a command that came over a socket.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// The message is durable.
+    Sent(Arc<Message>),
+    /// Done. Told only when the command had an id.
+    Done,
+    /// The answer is no.
+    Refused(Refusal),
+    /// It failed for no fault of the client's.
+    Failed(Failure),
+    /// A frame that is encoded already.
+    Frame(ByteString),
+}
+
+/// How a command fails for no fault of the client's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// More is waiting than the server takes: try later.
+    Overloaded,
+    /// The database cannot be reached: try later.
+    Unavailable,
+    /// It may have happened or not: the same command with the same id tells.
+    OutcomeUnknown,
+    /// The server is at fault.
+    Internal,
+}
+
+/// Which sockets to close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseTarget {
+    /// Those of one session.
+    Session(SessionId),
+    /// Those of one account.
+    User(UserId),
+}
+
+/// Why a socket is closed by the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CloseReason {
+    /// Signed out, or the token ended.
+    SignedOut,
+    /// The reader cannot keep up.
+    TooSlow,
+    /// The server restarts.
+    Restart,
+}
+
+/// What a socket gets.
+#[derive(Clone, Debug)]
+pub enum Outgoing {
+    /// A text frame.
+    Frame(ByteString),
+    /// The last thing it gets.
+    Close(CloseReason),
+}
+
+/// Tells the sockets what happened.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait EventBus: Send + Sync {
+    /// Hands over in order; waits while the sockets' workers are behind.
+    ///
+    /// # Contract
+    /// What is handed over by one caller MUST reach each socket in that order. Events MUST be
+    /// encoded once, whatever the number of sockets. A socket that cannot take a durable event
+    /// MUST be closed with [`CloseReason::TooSlow`], never passed over.
+    async fn publish(&self, batch: Vec<Dispatch>);
+}
+
+/// A socket that wants to hear.
+#[derive(Clone, Copy, Debug)]
+pub struct Socket {
+    /// Which.
+    pub connection: ConnectionId,
+    /// Whose.
+    pub user_id: UserId,
+    /// Of which device.
+    pub session_id: SessionId,
+}
+
+/// One of the threads that own sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WorkerId(pub usize);
+
+/// The loop that a worker must run to serve its sockets. It ends when the hub is closed.
+pub type WorkerLoop = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The sockets' side of live delivery.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait Subscriptions: Send + Sync {
+    /// Adds a worker. Its loop must run on the thread whose sockets are attached to it.
+    fn add_worker(&self) -> (WorkerId, WorkerLoop);
+
+    /// Attaches a socket: from now on it gets what concerns its user. `None` once the hub is closed.
+    ///
+    /// Group topics follow with [`subscribe`](Self::subscribe); changes of members that happen in
+    /// between are kept and win over what was read.
+    async fn attach(&self, worker: WorkerId, socket: Socket) -> Option<mpsc::Receiver<Outgoing>>;
+
+    /// Names the groups and channels of a socket's user, as read after it was attached.
+    async fn subscribe(&self, worker: WorkerId, user: UserId, topics: Vec<Topic>);
+
+    /// Takes a socket away.
+    fn detach(&self, worker: WorkerId, socket: Socket);
+}
+
+/// Who is online.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait PresenceBoard: Send + Sync {
+    /// A device came. `true` if it is the person's first.
+    async fn arrive(&self, user: UserId) -> bool;
+    /// A device went. `true` if it was the person's last.
+    async fn leave(&self, user: UserId) -> bool;
+    /// Which of these people have a device.
+    async fn online(&self, users: &[UserId]) -> Vec<bool>;
+}

@@ -1,0 +1,325 @@
+//! What is read of conversations and messages. All writing goes through [`crate::log`].
+
+use async_trait::async_trait;
+use kith_domain::{
+    ConversationId, MessageId, Timestamp, UserId,
+    conversation::{Conversation, Head, Kind, Membership, Seq, Version},
+    group::Role,
+    message::Message,
+    user::User,
+};
+
+use crate::error::StoreResult;
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T, C> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<C>,
+}
+
+/// A conversation as one member sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConversationCard {
+    /// What is the same for all.
+    pub conversation: Conversation,
+    /// Its head, read in the same snapshot.
+    pub head: Head,
+    /// The newest message the member may see.
+    pub last_message: Option<Message>,
+    /// The other one of a direct chat.
+    pub peer: Option<User>,
+    /// The member's place.
+    pub my: Membership,
+    /// What he has not read.
+    pub unread: Unread,
+}
+
+/// What a member has not read: messages after his mark that are not his own and not deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// How many, exact up to [`Unread::MOST`].
+    pub count: u32,
+}
+
+impl Unread {
+    /// Counting stops here.
+    pub const MOST: u32 = 999;
+}
+
+/// Which conversations an inbox shows. Those that are hidden are never in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InboxFilter {
+    /// Only archived ones, or only others; `None`: both.
+    pub archived: Option<bool>,
+    /// Only this kind.
+    pub kind: Option<Kind>,
+}
+
+/// Where an inbox page goes on: after the conversation with this place in the order (pinned first,
+/// then newest activity, then id).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InboxCursor {
+    /// Whether it is pinned.
+    pub pinned: bool,
+    /// Its newest activity: the newest message, else its making.
+    pub active_at: Timestamp,
+    /// Its id.
+    pub id: ConversationId,
+}
+
+/// A member in a list of members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberRow {
+    /// Who.
+    pub user: User,
+    /// His role.
+    pub role: Role,
+    /// When he joined.
+    pub joined_at: Timestamp,
+    /// The number of the newest change of his membership.
+    pub version: Version,
+    /// Whether he is in it no more; only in [`Changes`].
+    pub left: bool,
+}
+
+/// Where a page of members goes on: after the member who joined then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemberCursor {
+    /// When he joined.
+    pub joined_at: Timestamp,
+    /// Who he is.
+    pub user_id: UserId,
+}
+
+/// What decisions about members and settings are made from, read in one snapshot.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// The conversation, with its settings epoch.
+    pub conversation: Conversation,
+    /// Its head, with its member epoch.
+    pub head: Head,
+    /// How many owners it has.
+    pub owners: u32,
+    /// Those asked for who are members now.
+    pub members: Vec<MemberSnapshot>,
+}
+
+/// A member, as decisions need him.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemberSnapshot {
+    /// Who.
+    pub user_id: UserId,
+    /// His role.
+    pub role: Role,
+}
+
+impl Snapshot {
+    /// The role of one of those asked for; `None` if he is not a member.
+    pub fn role_of(&self, user: UserId) -> Option<Role> {
+        self.members.iter().find(|member| member.user_id == user).map(|member| member.role)
+    }
+}
+
+/// A conversation whose events a member's sockets get by topic: a group or channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Topic {
+    /// Which.
+    pub conversation_id: ConversationId,
+    /// The member epoch when it was read.
+    pub member_epoch: i64,
+}
+
+/// What changed in a conversation since a version.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Changes {
+    /// The conversation, as the viewer sees it.
+    pub card: ConversationCard,
+    /// Everything up to this version is in here.
+    pub version: Version,
+    /// There is more after it.
+    pub has_more: bool,
+    /// Too much to list: drop what you hold and load the newest page.
+    pub reset: bool,
+    /// Messages changed since, in the order of their versions.
+    pub messages: Vec<Message>,
+    /// Members changed since, those who left marked, in the order of their versions.
+    pub members: Vec<MemberRow>,
+}
+
+/// Where a sync begins.
+///
+/// `changed` numbers are the store's transaction numbers: no clock decides what is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncFrom {
+    /// The database the token is for: another one after a restore from backup.
+    pub incarnation: [u8; 16],
+    /// Everything changed in a transaction of this number or a later one is wanted.
+    pub since: i64,
+    /// Set inside a paged sync: the horizon of its first page, and the conversation it got to.
+    pub resume: Option<(i64, ConversationId)>,
+}
+
+/// One page of a sync.
+#[derive(Clone, Debug)]
+pub enum SyncRead {
+    /// The token is for another database: start anew.
+    Foreign,
+    /// The page.
+    Body(Box<SyncBody>),
+}
+
+/// The content of a page of a sync.
+#[derive(Clone, Debug)]
+pub struct SyncBody {
+    /// Where the next page, or the next sync, begins.
+    pub next: SyncFrom,
+    /// This sync has more pages.
+    pub has_more: bool,
+    /// Conversations changed for the viewer.
+    pub conversations: Vec<ConversationCard>,
+    /// Conversations that are not his any more: left, removed from, hidden, deleted.
+    pub removed: Vec<ConversationId>,
+    /// Changed profiles of people he shares a direct chat or a group with; on the last page.
+    pub users: Vec<User>,
+}
+
+/// The list of what one member reads of his conversations.
+pub type Catalog = Page<ConversationCard, InboxCursor>;
+
+/// Reads of conversations and members.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait ConversationStore: Send + Sync {
+    /// One conversation of `viewer`; `None` if he is not in it or it was deleted.
+    async fn card(
+        &self,
+        viewer: UserId,
+        id: ConversationId,
+    ) -> StoreResult<Option<ConversationCard>>;
+
+    /// A page of `viewer`'s conversations, pinned first, then newest activity.
+    async fn inbox(
+        &self,
+        viewer: UserId,
+        filter: InboxFilter,
+        after: Option<InboxCursor>,
+        limit: usize,
+    ) -> StoreResult<Catalog>;
+
+    /// A page of the members of a conversation, those who joined first first.
+    ///
+    /// Authorisation is the caller's here, by a [`Snapshot`]: `viewer` MUST be a member, else `None`.
+    async fn members(
+        &self,
+        viewer: UserId,
+        id: ConversationId,
+        after: Option<MemberCursor>,
+        limit: usize,
+    ) -> StoreResult<Option<Page<MemberRow, MemberCursor>>>;
+
+    /// What a decision about a conversation is made from, with those of `users` who are members.
+    /// `None` if it does not exist or was deleted.
+    async fn snapshot(&self, id: ConversationId, users: &[UserId])
+    -> StoreResult<Option<Snapshot>>;
+
+    /// The groups and channels of a member.
+    async fn topics(&self, member: UserId) -> StoreResult<Vec<Topic>>;
+
+    /// What changed since `since`, at most `limit` changes, for one who is a member.
+    ///
+    /// More than [`Changes`] lists (1,000 changes behind): `reset`.
+    async fn changes(
+        &self,
+        viewer: UserId,
+        id: ConversationId,
+        since: Version,
+        limit: usize,
+    ) -> StoreResult<Option<Changes>>;
+
+    /// What changed for `viewer` since `from` (`None`: everything), `limit` conversations a page.
+    ///
+    /// # Contract
+    /// A change that commits after this read MUST be found by the next sync, whatever order the
+    /// transactions began in.
+    async fn sync(
+        &self,
+        viewer: UserId,
+        from: Option<SyncFrom>,
+        limit: usize,
+    ) -> StoreResult<SyncRead>;
+
+    /// A sync token for now: every transaction below it has ended.
+    async fn horizon(&self) -> StoreResult<SyncFrom>;
+
+    /// Hides a conversation for one member, with all it holds so far. `false` if he is not in it.
+    async fn hide(&self, member: UserId, id: ConversationId) -> StoreResult<bool>;
+}
+
+/// Which page of a history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HistorySelector {
+    /// The newest.
+    Newest,
+    /// The messages just before this number.
+    Before(Seq),
+    /// The messages just after this number.
+    After(Seq),
+    /// This message, up to half a page before it, the rest after it.
+    Around(Seq),
+}
+
+/// A page of a history, oldest first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistoryPage {
+    /// The messages.
+    pub items: Vec<Message>,
+    /// There are visible messages before the first.
+    pub has_before: bool,
+    /// There are messages after the last.
+    pub has_after: bool,
+    /// The version of the conversation in the same snapshot: `changes` from there misses nothing.
+    pub version: Version,
+}
+
+/// A message with what decides who may change it, read in one snapshot.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MessageContext {
+    /// The message.
+    pub message: Message,
+    /// Its conversation.
+    pub conversation: Conversation,
+    /// The member epoch of the conversation.
+    pub member_epoch: i64,
+    /// The viewer's role.
+    pub my_role: Role,
+    /// The role of the message's sender; `None` if he has left.
+    pub sender_role: Option<Role>,
+}
+
+/// Reads of messages.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait MessageStore: Send + Sync {
+    /// A page of the history that `viewer` may see; `None` if he is not a member.
+    async fn history(
+        &self,
+        viewer: UserId,
+        id: ConversationId,
+        selector: HistorySelector,
+        limit: usize,
+    ) -> StoreResult<Option<HistoryPage>>;
+
+    /// A message that `viewer` may see.
+    async fn message(&self, viewer: UserId, id: MessageId) -> StoreResult<Option<MessageContext>>;
+
+    /// Up to `limit` living messages by `sender` in any conversation, in the order of their ids.
+    async fn sent_by(
+        &self,
+        sender: UserId,
+        after: Option<MessageId>,
+        limit: usize,
+    ) -> StoreResult<Vec<(ConversationId, MessageId)>>;
+}

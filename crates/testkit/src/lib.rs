@@ -1,0 +1,7 @@
+//! What tests share. Never a dependency of anything but tests.
+
+pub mod build;
+pub mod contract;
+mod process;
+
+pub use process::{FixedClock, SequentialIds};
