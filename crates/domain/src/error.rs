@@ -38,6 +38,8 @@ pub enum Code {
     InvalidRefreshToken,
     /// The refresh token was used before: its session has been ended.
     RefreshReused,
+    /// A cursor or sync token that this server did not make for this list and person.
+    InvalidCursor,
     /// It does not exist, or is none of the caller's business.
     NotFound,
     /// The caller is a member, but his role does not allow it.
@@ -82,6 +84,7 @@ impl Code {
             Self::Unauthenticated => "unauthenticated",
             Self::InvalidRefreshToken => "invalid_refresh_token",
             Self::RefreshReused => "refresh_reused",
+            Self::InvalidCursor => "invalid_cursor",
             Self::NotFound => "not_found",
             Self::Forbidden => "forbidden",
             Self::NotAMember => "not_a_member",

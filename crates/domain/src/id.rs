@@ -82,6 +82,11 @@ impl ConversationId {
         bytes.copy_from_slice(&hash[..16]);
         Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
     }
+
+    /// Whether this is the id of a direct chat, which alone are derived.
+    pub fn is_direct(&self) -> bool {
+        self.0.get_version_num() == 8
+    }
 }
 
 #[cfg(test)]
@@ -111,7 +116,7 @@ mod tests {
     #[test]
     fn a_direct_chats_id_is_a_valid_version_8_uuid() {
         let id = ConversationId::direct(user(1), user(2));
-        assert_eq!(id.as_uuid().get_version_num(), 8);
+        assert!(id.is_direct());
         assert_eq!(id.as_uuid().get_variant(), uuid::Variant::RFC4122);
     }
 

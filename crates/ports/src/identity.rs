@@ -197,3 +197,15 @@ pub trait RefreshTokens: Send + Sync {
     /// Reads a token that this server made; `None` for any other text.
     fn read(&self, token: &str) -> Option<(SessionId, u32)>;
 }
+
+/// Makes what is handed to clients and comes back (cursors, sync tokens) tamper-proof.
+///
+/// # Contract
+/// `open` MUST give `None` for a text that was edited, or sealed for another purpose or person.
+#[cfg_attr(feature = "mock", mockall::automock)]
+pub trait Seals: Send + Sync {
+    /// Seals `payload` for one purpose and one person.
+    fn seal(&self, purpose: &str, owner: UserId, payload: &[u8]) -> String;
+    /// Opens what was sealed for the same purpose and person.
+    fn open(&self, purpose: &str, owner: UserId, sealed: &str) -> Option<Vec<u8>>;
+}

@@ -31,7 +31,7 @@ mod reads;
 pub use error::{Constraint, StoreError, StoreResult};
 pub use identity::{
     AccessClaims, AccessTokens, Credentials, LoginName, NewAccount, PasswordHasher, PasswordsBusy,
-    RefreshTokens, SessionStore, TokenError, TokenHash, UserCursor, UserStore,
+    RefreshTokens, Seals, SessionStore, TokenError, TokenHash, UserCursor, UserStore,
 };
 pub use process::{Clock, Ids};
 pub use reads::{
@@ -43,7 +43,8 @@ pub use reads::{
 #[cfg(feature = "mock")]
 pub use {
     identity::{
-        MockAccessTokens, MockPasswordHasher, MockRefreshTokens, MockSessionStore, MockUserStore,
+        MockAccessTokens, MockPasswordHasher, MockRefreshTokens, MockSeals, MockSessionStore,
+        MockUserStore,
     },
     process::{MockClock, MockIds},
     reads::{MockConversationStore, MockMessageStore},

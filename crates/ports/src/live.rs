@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use async_trait::async_trait;
 use bytestring::ByteString;
 use kith_domain::{
-    ConnectionId, Refusal, SessionId, UserId,
+    ConnectionId, ConversationId, Refusal, SessionId, UserId,
     event::{Audience, Event},
     message::Message,
 };
@@ -42,8 +42,35 @@ pub enum Dispatch {
         /// The answer.
         reply: Reply,
     },
-    /// Closes sockets.
-    Close(CloseTarget, CloseReason),
+    /// Members of a group or channel come and go: whose sockets get its events from here on.
+    Topic {
+        /// Which group or channel.
+        conversation_id: ConversationId,
+        /// Its member epoch after the change.
+        member_epoch: i64,
+        /// Who comes or goes.
+        change: TopicChange,
+    },
+    /// Closes the sockets of a session that has ended.
+    Close {
+        /// Whose.
+        user_id: UserId,
+        /// Which session.
+        session_id: SessionId,
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// Who comes into a topic or goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TopicChange {
+    /// These come.
+    Join(Vec<UserId>),
+    /// These go.
+    Leave(Vec<UserId>),
+    /// All go: the conversation was deleted.
+    Dissolve,
 }
 
 /// The answer to a command that came over a socket.
@@ -74,15 +101,6 @@ pub enum Failure {
     Internal,
 }
 
-/// Which sockets to close.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CloseTarget {
-    /// Those of one session.
-    Session(SessionId),
-    /// Those of one account.
-    User(UserId),
-}
-
 /// Why a socket is closed by the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseReason {
@@ -97,8 +115,10 @@ pub enum CloseReason {
 /// What a socket gets.
 #[derive(Clone, Debug)]
 pub enum Outgoing {
-    /// A text frame.
+    /// A frame that tells an event.
     Frame(ByteString),
+    /// A frame that answers a command of this socket.
+    Answer(ByteString),
     /// The last thing it gets.
     Close(CloseReason),
 }
@@ -155,13 +175,17 @@ pub trait Subscriptions: Send + Sync {
 }
 
 /// Who is online.
+///
+/// A person is told to be away only after a grace, so that a reconnecting device is no news.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait PresenceBoard: Send + Sync {
-    /// A device came. `true` if it is the person's first.
+    /// A device came. `true` if the person was away until now: others are to be told.
     async fn arrive(&self, user: UserId) -> bool;
-    /// A device went. `true` if it was the person's last.
+    /// A device went. `true` if it was the last: [`settle`](Self::settle) after the grace.
     async fn leave(&self, user: UserId) -> bool;
-    /// Which of these people have a device.
+    /// The grace is over. `true` if the person is away from now on: others are to be told.
+    async fn settle(&self, user: UserId) -> bool;
+    /// Which of these people are online, in the order given.
     async fn online(&self, users: &[UserId]) -> Vec<bool>;
 }

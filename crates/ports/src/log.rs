@@ -123,11 +123,9 @@ pub enum Applied {
         message: Arc<Message>,
         /// Its conversation.
         conversation: Arc<Conversation>,
-        /// Set when the direct chat was made for it: its head just before the message.
-        opened: Option<Head>,
     },
     /// It was sent before; this is the first message, as it is now.
-    Duplicate(Arc<Message>),
+    Duplicate(Arc<Message>, Arc<Conversation>),
     /// A message has another text.
     Edited(Arc<Message>, Arc<Conversation>),
     /// A message is deleted; deleting it again changes nothing and gives `false`.

@@ -1,0 +1,263 @@
+//! Registering, logging in, password, profile, erasure.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use kith_domain::{
+    Code, MessageId, Refusal, UserId,
+    session::Device,
+    text::{Email, Name, Password, Username},
+    user::{Privacy, ProfilePatch, User},
+};
+use kith_ports::{
+    Clock, Constraint, Ids, LoginName, MessageStore, NewAccount, PasswordHasher, StoreError,
+    UserStore,
+};
+
+use crate::{
+    Result,
+    conversations::Conversations,
+    limits::LoginThrottle,
+    messaging::Messaging,
+    sessions::{Principal, Sessions, TokenPair},
+};
+
+/// Within this time after a login the password need not be given again to erase the account.
+pub const FRESH_LOGIN: Duration = Duration::from_secs(5 * 60);
+/// How many messages of an erased account are deleted at once.
+const SLICE: usize = 256;
+
+/// What registering takes.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// The unique name.
+    pub username: Username,
+    /// The address.
+    pub email: Email,
+    /// The password.
+    pub password: Password,
+    /// What people see; the user name if left out.
+    pub display_name: Option<Name>,
+    /// The device it comes from.
+    pub device: Device,
+}
+
+/// A login.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The account.
+    pub name: LoginName,
+    /// The password.
+    pub password: Password,
+    /// The device it comes from.
+    pub device: Device,
+    /// Its address, for the throttle.
+    pub address: Option<IpAddr>,
+}
+
+/// The ports this needs.
+#[derive(Clone)]
+pub struct Ports {
+    /// Accounts.
+    pub users: Arc<dyn UserStore>,
+    /// Messages, to be deleted with the account.
+    pub messages: Arc<dyn MessageStore>,
+    /// The hash function.
+    pub passwords: Arc<dyn PasswordHasher>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids.
+    pub ids: Arc<dyn Ids>,
+}
+
+/// Accounts.
+pub struct Accounts {
+    ports: Ports,
+    sessions: Arc<Sessions>,
+    conversations: Conversations,
+    messaging: Messaging,
+    throttle: LoginThrottle,
+}
+
+impl Accounts {
+    /// Over these ports and neighbours.
+    pub fn new(
+        ports: Ports,
+        sessions: Arc<Sessions>,
+        conversations: Conversations,
+        messaging: Messaging,
+        throttle: LoginThrottle,
+    ) -> Self {
+        Self { ports, sessions, conversations, messaging, throttle }
+    }
+
+    /// Makes an account and signs its device in, in one step.
+    pub async fn register(&self, registration: Registration) -> Result<(User, TokenPair)> {
+        let Registration { username, email, password, display_name, device } = registration;
+        let password_hash = self.ports.passwords.hash(password).await?;
+        let display_name = match display_name {
+            Some(name) => name,
+            None => Name::parse(username.as_str())
+                .map_err(|error| Refusal::invalid(vec![error.on("username")]))?,
+        };
+        let user = User {
+            id: self.ports.ids.user(),
+            username: Some(username),
+            email: Some(email),
+            display_name,
+            about: None,
+            privacy: Privacy::default(),
+            created_at: self.ports.clock.now(),
+            deleted_at: None,
+            last_seen: None,
+        };
+        let (session, token_hash) = self.sessions.draft(user.id, device);
+        let account =
+            NewAccount { user: user.clone(), password_hash, session: session.clone(), token_hash };
+        match self.ports.users.register(account).await {
+            Ok(()) => Ok((user, self.sessions.pair(&session))),
+            Err(StoreError::Conflict(Constraint::Email)) => Err(Refusal::field(
+                "email",
+                Code::EmailTaken,
+                "an account with this e-mail address is there already: log in",
+            )
+            .into()),
+            Err(StoreError::Conflict(Constraint::Username)) => Err(Refusal::field(
+                "username",
+                Code::UsernameTaken,
+                "this user name is taken: choose another",
+            )
+            .into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Signs a device in. An unknown account and a wrong password are answered alike, and as slowly.
+    pub async fn log_in(&self, login: Login) -> Result<(User, TokenPair)> {
+        let Login { name, password, device, address } = login;
+        let account = match &name {
+            LoginName::Email(email) => email.key(),
+            LoginName::Username(username) => username.key(),
+        };
+        let attempt = self.throttle.begin(account, address)?;
+        let found = match self.ports.users.credentials(&name).await {
+            Ok(found) => found,
+            Err(error) => {
+                attempt.uncount();
+                return Err(error.into());
+            }
+        };
+        let (user, hash) = found.map(|found| (found.user, found.password_hash)).unzip();
+        match self.ports.passwords.verify(password, hash.flatten()).await {
+            Err(busy) => {
+                attempt.uncount();
+                Err(busy.into())
+            }
+            Ok(right) => match user.filter(|_| right) {
+                Some(user) => {
+                    attempt.succeeded();
+                    let tokens = self.sessions.open(user.id, device).await?;
+                    Ok((user, tokens))
+                }
+                None => Err(Refusal::new(
+                    Code::InvalidCredentials,
+                    "no account has this name with this password",
+                )
+                .into()),
+            },
+        }
+    }
+
+    /// Changes the password; all other devices are signed out.
+    pub async fn change_password(
+        &self,
+        principal: &Principal,
+        current: Password,
+        new: Password,
+        address: Option<IpAddr>,
+    ) -> Result<()> {
+        self.prove(principal.user_id, current, "current_password", address).await?;
+        let hash = self.ports.passwords.hash(new).await?;
+        let now = self.ports.clock.now();
+        let Principal { user_id, session_id, .. } = *principal;
+        let ended = self.ports.users.set_password(user_id, hash, session_id, now).await?;
+        self.sessions.forget(user_id, &ended).await;
+        Ok(())
+    }
+
+    /// Checks the password of one who is signed in, as carefully as a login.
+    async fn prove(
+        &self,
+        user: UserId,
+        password: Password,
+        field: &'static str,
+        address: Option<IpAddr>,
+    ) -> Result<()> {
+        let attempt = self.throttle.begin(user.to_string(), address)?;
+        let hash = self.ports.users.password_hash(user).await?;
+        if self.ports.passwords.verify(password, hash).await? {
+            attempt.succeeded();
+            return Ok(());
+        }
+        Err(Refusal::field(field, Code::InvalidCredentials, "is not your password").into())
+    }
+
+    /// One's own account.
+    pub async fn me(&self, user: UserId) -> Result<User> {
+        Ok(self.ports.users.find(&[user]).await?.pop().ok_or_else(Refusal::not_found)?)
+    }
+
+    /// Changes one's own profile.
+    pub async fn update(&self, user: UserId, patch: ProfilePatch) -> Result<User> {
+        Ok(self.ports.users.update(user, patch).await?.ok_or_else(Refusal::not_found)?)
+    }
+
+    /// Erases an account: groups go to an heir, then name, address and profile are freed and all
+    /// devices signed out. Messages stay, under no name, unless `with_messages`.
+    ///
+    /// Each step may be done again, so that an erasure that was cut off can be repeated.
+    pub async fn erase(
+        &self,
+        principal: &Principal,
+        password: Option<Password>,
+        with_messages: bool,
+        address: Option<IpAddr>,
+    ) -> Result<()> {
+        let user = principal.user_id;
+        match password {
+            Some(password) => self.prove(user, password, "password", address).await?,
+            None => self.ensure_fresh(principal).await?,
+        }
+        if with_messages {
+            self.delete_messages(user).await?;
+        }
+        self.conversations.leave_all(user).await?;
+        let ended = self.ports.users.erase(user, self.ports.clock.now()).await?;
+        self.sessions.forget(user, &ended).await;
+        Ok(())
+    }
+
+    async fn ensure_fresh(&self, principal: &Principal) -> Result<()> {
+        let now = self.ports.clock.now();
+        match self.sessions.find(principal.session_id).await? {
+            Some(session) if now.since(session.created_at) <= FRESH_LOGIN => Ok(()),
+            _ => Err(Refusal::field(
+                "password",
+                Code::Required,
+                "give your password, or log in anew and ask within five minutes",
+            )
+            .into()),
+        }
+    }
+
+    async fn delete_messages(&self, user: UserId) -> Result<()> {
+        let mut after: Option<MessageId> = None;
+        loop {
+            let slice = self.ports.messages.sent_by(user, after, SLICE).await?;
+            let Some((_, last)) = slice.last() else { return Ok(()) };
+            after = Some(*last);
+            for (conversation, message) in &slice {
+                self.messaging.delete_own(*conversation, *message).await?;
+            }
+        }
+    }
+}

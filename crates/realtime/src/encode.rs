@@ -1,0 +1,93 @@
+//! From events to frames: once for each event, whatever the number of sockets.
+
+use bytestring::ByteString;
+use kith_domain::{event::Event, presence::Presence};
+use kith_ports::live::{Failure, Origin, Reply};
+use kith_protocol::{frame::ServerFrame, rest};
+
+/// The frame that tells an event.
+pub(crate) fn event(event: &Event) -> ByteString {
+    frame(&match event {
+        Event::MessageSent(message) => ServerFrame::NewMessage { message: message.as_ref().into() },
+        Event::MessageUpdated(message) => {
+            ServerFrame::MessageUpdated { message: message.as_ref().into() }
+        }
+        Event::MessageDeleted { conversation_id, message_id, seq, version } => {
+            ServerFrame::MessageDeleted {
+                conversation_id: *conversation_id.as_uuid(),
+                message_id: *message_id.as_uuid(),
+                seq: *seq,
+                version: *version,
+            }
+        }
+        Event::ConversationCreated(conversation, head) => {
+            ServerFrame::ConversationCreated { conversation: (conversation.as_ref(), head).into() }
+        }
+        Event::ConversationUpdated(conversation, head) => {
+            ServerFrame::ConversationUpdated { conversation: (conversation.as_ref(), head).into() }
+        }
+        Event::ConversationRemoved(id) => {
+            ServerFrame::ConversationRemoved { conversation_id: *id.as_uuid() }
+        }
+        Event::MemberAdded(member) => ServerFrame::MemberAdded(member.into()),
+        Event::MemberUpdated(member) => ServerFrame::MemberUpdated(member.into()),
+        Event::MemberRemoved(member) => ServerFrame::MemberRemoved(member.into()),
+        Event::UserOnline(user) => {
+            ServerFrame::UserOnline { user_id: *user.as_uuid(), last_seen: None }
+        }
+        Event::UserOffline { user_id, last_seen } => ServerFrame::UserOffline {
+            user_id: *user_id.as_uuid(),
+            last_seen: Some((*last_seen).into()),
+        },
+        Event::UserUpdated(user) => {
+            ServerFrame::UserUpdated { user: (user.as_ref(), Presence::Hidden).into() }
+        }
+    })
+}
+
+/// The frame that answers a command; none where nothing is to be said.
+pub(crate) fn reply(origin: &Origin, reply: Reply) -> Option<ByteString> {
+    let id = origin.frame_id.as_deref().map(str::to_owned);
+    Some(match reply {
+        Reply::Frame(encoded) => encoded,
+        Reply::Sent(message) => {
+            frame(&ServerFrame::MessageSent { id, message: (&*message).into() })
+        }
+        Reply::Done => frame(&ServerFrame::Ok { id: id? }),
+        Reply::Refused(refusal) => frame(&ServerFrame::Error {
+            id,
+            code: refusal.code.to_string(),
+            message: refusal.detail.to_string(),
+            errors: refusal.fields.iter().map(rest::FieldProblem::from).collect(),
+            retry_after_ms: None,
+        }),
+        Reply::Failed(failure) => {
+            let (code, message, retry_after_ms) = match failure {
+                Failure::Overloaded => {
+                    ("overloaded", "the server has more than it can take: try again", Some(1_000))
+                }
+                Failure::Unavailable => {
+                    ("unavailable", "the database cannot be reached: try again", Some(1_000))
+                }
+                Failure::OutcomeUnknown => (
+                    "outcome_unknown",
+                    "it may have happened or not: the same command with the same client_message_id tells",
+                    Some(1_000),
+                ),
+                Failure::Internal => ("internal", "the server failed", None),
+            };
+            frame(&ServerFrame::Error {
+                id,
+                code: code.to_owned(),
+                message: message.to_owned(),
+                errors: Vec::new(),
+                retry_after_ms,
+            })
+        }
+    })
+}
+
+fn frame(frame: &ServerFrame) -> ByteString {
+    // Frames hold strings, numbers and lists: nothing that JSON cannot say.
+    serde_json::to_string(frame).unwrap_or_default().into()
+}
