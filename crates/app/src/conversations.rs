@@ -197,12 +197,20 @@ impl Conversations {
         after: Option<MemberCursor>,
         limit: usize,
     ) -> Result<Page<MemberRow, MemberCursor>> {
-        let snapshot = self.snapshot(address, &[viewer]).await?;
-        let role = snapshot.role_of(viewer).ok_or_else(Refusal::not_found)?;
-        let Conversation { kind, posting, .. } = snapshot.conversation;
-        group::may(kind, posting, role, Action::ListMembers)?;
+        self.authorised(viewer, address, Action::ListMembers).await?;
         let page = self.ports.store.members(viewer, address.id, after, limit).await?;
         Ok(page.ok_or_else(Refusal::not_found)?)
+    }
+
+    /// Those of `named` who are members, for one who has just changed something about them.
+    pub async fn members_named(
+        &self,
+        viewer: UserId,
+        address: Address,
+        named: &[UserId],
+    ) -> Result<Vec<MemberRow>> {
+        self.authorised(viewer, address, Action::ListMembers).await?;
+        Ok(self.ports.store.members_named(address.id, named).await?)
     }
 
     /// A page of the history.

@@ -211,7 +211,7 @@ pub trait ConversationStore: Send + Sync {
 
     /// A page of the members of a conversation, those who joined first first.
     ///
-    /// Authorisation is the caller's here, by a [`Snapshot`]: `viewer` MUST be a member, else `None`.
+    /// `None` if `viewer` is not a member. What else decides who may list is the caller's.
     async fn members(
         &self,
         viewer: UserId,
@@ -219,6 +219,13 @@ pub trait ConversationStore: Send + Sync {
         after: Option<MemberCursor>,
         limit: usize,
     ) -> StoreResult<Option<Page<MemberRow, MemberCursor>>>;
+
+    /// Those of `named` who are members now. Authorisation is the caller's.
+    async fn members_named(
+        &self,
+        id: ConversationId,
+        named: &[UserId],
+    ) -> StoreResult<Vec<MemberRow>>;
 
     /// What a decision about a conversation is made from, with those of `users` who are members.
     /// `None` if it does not exist or was deleted.

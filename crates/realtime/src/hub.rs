@@ -1,6 +1,10 @@
-use std::sync::{Arc, RwLock};
+use std::{
+    sync::{Arc, RwLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use kith_domain::{UserId, event::Event};
 use kith_ports::{
     Topic,
@@ -15,6 +19,9 @@ use crate::{
     encode,
     shard::{Control, Delivery, Shard},
 };
+
+/// How often new workers are looked for, to be watched.
+const WATCH: Duration = Duration::from_secs(1);
 
 /// How the hub bounds its queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +67,23 @@ impl Hub {
         if let Some(worker) = self.workers().get(worker.0) {
             // A worker that ended has no sockets.
             let _ = worker.control.send(control);
+        }
+    }
+
+    /// Waits until a worker's loop has ended, which none does before the hub is closed.
+    pub async fn crashed(&self) {
+        let (mut known, mut ends) = (0, FuturesUnordered::new());
+        loop {
+            // Workers are added while the server starts.
+            for worker in self.workers().iter().skip(known) {
+                let batches = worker.batches.clone();
+                ends.push(async move { batches.closed().await });
+                known += 1;
+            }
+            tokio::select! {
+                Some(()) = ends.next() => return,
+                () = tokio::time::sleep(WATCH) => {}
+            }
         }
     }
 

@@ -1,1 +1,7 @@
-fn main() {}
+//! The program. See [`kith_server`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kith_server::cli::run()
+}

@@ -1,1 +1,20 @@
-//! storage
+//! The stores, as Diesel adapters.
+//!
+//! | part | says |
+//! |---|---|
+//! | `schema`, `types` | the tables, one schema for both databases, and how ids and times are kept |
+//! | `rows` | what a row means in the domain, and that it is corrupt if it means nothing |
+//! | `queries` | what is asked, shared by the executors |
+//! | [`sqlite`] | the executor for SQLite: its threads, its transactions, its hot statements |
+//!
+//! This room decides nothing but what must be decided under a lock (the sends of
+//! [`kith_ports::log`]), and for that it asks the domain. It knows nothing of lanes, sockets or
+//! HTTP, and no other room knows Diesel.
+
+mod queries;
+mod rows;
+mod schema;
+mod types;
+mod words;
+
+pub mod sqlite;

@@ -9,6 +9,7 @@ mod lane;
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use kith_domain::{
     Code, ConversationId, MessageId, Refusal, UserId,
     conversation::pair,
@@ -298,6 +299,13 @@ impl Messaging {
         let low = id.as_uuid().as_u64_pair().1;
         let lanes = &self.inner.lanes;
         &lanes[usize::try_from(low % lanes.len() as u64).unwrap_or(0)]
+    }
+
+    /// Waits until a lane has ended, which none does while there is a handle.
+    pub async fn crashed(&self) {
+        let mut ends: FuturesUnordered<_> =
+            self.inner.lanes.iter().map(mpsc::Sender::closed).collect();
+        ends.next().await;
     }
 
     /// Waits until everything that is durable now has been handed to the sockets.

@@ -1,0 +1,73 @@
+use kith_protocol::rest::{Edit, History, Message, SendMessage};
+use reqwest::Method;
+use uuid::Uuid;
+
+use super::{Client, call::Call};
+use crate::error::Result;
+
+/// Which page of a history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Selector {
+    /// The newest.
+    #[default]
+    Newest,
+    /// What comes before this number.
+    Before(i64),
+    /// What comes after this number.
+    After(i64),
+    /// What stands around this number.
+    Around(i64),
+}
+
+/// Messages.
+impl Client {
+    /// A page of a history, oldest first.
+    pub async fn history(
+        &self,
+        conversation_id: Uuid,
+        selector: Selector,
+        limit: Option<u32>,
+    ) -> Result<History> {
+        let call = Call::get(format!("/conversations/{conversation_id}/messages"));
+        let call = match selector {
+            Selector::Newest => call,
+            Selector::Before(seq) => call.query("before", Some(seq)),
+            Selector::After(seq) => call.query("after", Some(seq)),
+            Selector::Around(seq) => call.query("around", Some(seq)),
+        };
+        self.call(call.query("limit", limit)).await
+    }
+
+    /// A page of the chat with one other person, which may not be there yet.
+    pub async fn direct_history(
+        &self,
+        user_id: Uuid,
+        before_id: Option<Uuid>,
+        limit: Option<u32>,
+    ) -> Result<History> {
+        let call = Call::get("/messages").query("user_id", Some(user_id));
+        self.call(call.query("before_id", before_id).query("limit", limit)).await
+    }
+
+    /// Sends a message. Give it a random `client_message_id` if it may have to be sent again.
+    pub async fn send(&self, conversation_id: Uuid, message: &SendMessage) -> Result<Message> {
+        let path = format!("/conversations/{conversation_id}/messages");
+        self.call(Call::post(path).json(message)?).await
+    }
+
+    /// One message.
+    pub async fn message(&self, id: Uuid) -> Result<Message> {
+        self.call(Call::get(format!("/messages/{id}"))).await
+    }
+
+    /// Gives a message another text.
+    pub async fn edit(&self, id: Uuid, content: &str) -> Result<Message> {
+        let call = Call::new(Method::PATCH, format!("/messages/{id}"));
+        self.call(call.json(&Edit { content: content.to_owned() })?).await
+    }
+
+    /// Deletes a message for everyone.
+    pub async fn delete(&self, id: Uuid) -> Result<()> {
+        self.done(Call::delete(format!("/messages/{id}"))).await
+    }
+}

@@ -1,0 +1,156 @@
+//! Opaque cursors and sync tokens: what is in them is the server's business, and cannot be changed
+//! on the way.
+
+use kith_domain::{Code, ConversationId, Refusal, Timestamp, UserId};
+use kith_ports::{InboxCursor, MemberCursor, Seals, SyncFrom, UserCursor};
+use uuid::Uuid;
+
+/// A place in a list, as bytes.
+pub(crate) trait Cursor: Sized {
+    /// Names the list, so that a cursor of one does not open another.
+    const PURPOSE: &'static str;
+    fn encode(&self) -> Vec<u8>;
+    fn decode(bytes: &[u8]) -> Option<Self>;
+}
+
+/// Seals a cursor for its owner.
+pub(crate) fn seal<C: Cursor>(seals: &dyn Seals, owner: UserId, cursor: &C) -> String {
+    seals.seal(C::PURPOSE, owner, &cursor.encode())
+}
+
+/// Opens a cursor that came back.
+pub(crate) fn open<C: Cursor>(
+    seals: &dyn Seals,
+    owner: UserId,
+    field: &'static str,
+    sealed: &str,
+) -> Result<C, Refusal> {
+    let bytes = seals.open(C::PURPOSE, owner, sealed);
+    bytes.and_then(|bytes| C::decode(&bytes)).ok_or_else(|| {
+        Refusal::field(
+            field,
+            Code::InvalidCursor,
+            "is not one that this server gave you for this list: start anew without it",
+        )
+    })
+}
+
+fn uuid(bytes: &[u8]) -> Option<Uuid> {
+    Uuid::from_slice(bytes).ok()
+}
+
+fn number(bytes: &[u8]) -> Option<i64> {
+    bytes.try_into().ok().map(i64::from_be_bytes)
+}
+
+impl Cursor for InboxCursor {
+    const PURPOSE: &'static str = "inbox";
+
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![u8::from(self.pinned)];
+        bytes.extend(self.active_at.as_micros().to_be_bytes());
+        bytes.extend(self.id.as_uuid().as_bytes());
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        Some(Self {
+            pinned: *bytes.first()? != 0,
+            active_at: Timestamp::from_micros(number(bytes.get(1..9)?)?),
+            id: ConversationId::from_uuid(uuid(bytes.get(9..)?)?),
+        })
+    }
+}
+
+impl Cursor for MemberCursor {
+    const PURPOSE: &'static str = "members";
+
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = self.joined_at.as_micros().to_be_bytes().to_vec();
+        bytes.extend(self.user_id.as_uuid().as_bytes());
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        Some(Self {
+            joined_at: Timestamp::from_micros(number(bytes.get(..8)?)?),
+            user_id: UserId::from_uuid(uuid(bytes.get(8..)?)?),
+        })
+    }
+}
+
+impl Cursor for UserCursor {
+    const PURPOSE: &'static str = "users";
+
+    fn encode(&self) -> Vec<u8> {
+        self.0.as_bytes().to_vec()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        String::from_utf8(bytes.to_vec()).ok().map(Self)
+    }
+}
+
+impl Cursor for SyncFrom {
+    const PURPOSE: &'static str = "sync";
+
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = self.incarnation.to_vec();
+        bytes.extend(self.since.to_be_bytes());
+        if let Some((horizon, after)) = &self.resume {
+            bytes.extend(horizon.to_be_bytes());
+            bytes.extend(after.as_uuid().as_bytes());
+        }
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let resume = match bytes.get(24..)? {
+            [] => None,
+            rest => {
+                Some((number(rest.get(..8)?)?, ConversationId::from_uuid(uuid(rest.get(8..)?)?)))
+            }
+        };
+        Some(Self {
+            incarnation: bytes.get(..16)?.try_into().ok()?,
+            since: number(bytes.get(16..24)?)?,
+            resume,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_cursor_comes_back(n: i64, m: i64, id: u128, flag: bool, name in "[a-z0-9_]{3,32}") {
+            let conversation = ConversationId::from_uuid(Uuid::from_u128(id));
+            let inbox = InboxCursor {
+                pinned: flag, active_at: Timestamp::from_micros(n), id: conversation,
+            };
+            prop_assert_eq!(InboxCursor::decode(&inbox.encode()), Some(inbox));
+            let member = MemberCursor {
+                joined_at: Timestamp::from_micros(n),
+                user_id: UserId::from_uuid(Uuid::from_u128(id)),
+            };
+            prop_assert_eq!(MemberCursor::decode(&member.encode()), Some(member));
+            let user = UserCursor(name);
+            prop_assert_eq!(UserCursor::decode(&user.encode()), Some(user.clone()));
+            let sync = SyncFrom {
+                incarnation: id.to_be_bytes(), since: n, resume: flag.then_some((m, conversation)),
+            };
+            prop_assert_eq!(SyncFrom::decode(&sync.encode()), Some(sync.clone()));
+        }
+
+        #[test]
+        fn no_bytes_bring_it_down(bytes: Vec<u8>) {
+            let _ = InboxCursor::decode(&bytes);
+            let _ = MemberCursor::decode(&bytes);
+            let _ = SyncFrom::decode(&bytes);
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Conversations of all kinds: the inbox, opening, changing, hiding.
+
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload};
+use kith_app::conversations::{Address, NewGroup};
+use kith_domain::{
+    ConversationId, UserId,
+    conversation::{ConversationPatch, Kind},
+    text::{Description, Name},
+};
+use kith_ports::{InboxCursor, InboxFilter};
+use kith_protocol::rest;
+use serde::Deserialize;
+
+use super::render;
+use crate::{
+    cursor,
+    extract::{App, Body, Caller, Form, Query, UserPath, limit, path_id},
+    problem::Problem,
+};
+
+/// Under such a scope only conversations of one kind exist.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Narrow(pub(crate) Kind);
+
+/// The conversation in the path, as of the kind that the path means.
+pub(crate) struct At(pub(crate) Address);
+
+impl FromRequest for At {
+    type Error = Problem;
+    type Future = std::future::Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let kind = request.app_data::<Narrow>().map(|narrow| narrow.0);
+        let id = path_id::<ConversationId>(request, "id");
+        std::future::ready(id.map(|id| Self(Address { id, kind })))
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InboxQuery {
+    archived: Option<bool>,
+    kind: Option<rest::Kind>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+/// My conversations, pinned first, then newest activity. `/v1/chats` is the same.
+#[utoipa::path(
+    get, path = "/v1/conversations", tag = "conversations", operation_id = "inbox",
+    params(
+        ("archived" = Option<bool>, Query), ("kind" = Option<rest::Kind>, Query),
+        ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query),
+    ),
+    security(("bearer" = [])),
+    responses((status = 200, description = "The inbox", body = rest::Items<rest::Conversation>))
+)]
+pub(crate) async fn inbox(
+    app: App,
+    caller: Caller,
+    request: HttpRequest,
+    Query(query): Query<InboxQuery>,
+) -> Result<HttpResponse, Problem> {
+    inbox_page(&app, &caller, &request, query, None).await
+}
+
+/// A page of the inbox, of one kind if the path means one.
+pub(super) async fn inbox_page(
+    app: &App,
+    caller: &Caller,
+    request: &HttpRequest,
+    query: InboxQuery,
+    kind: Option<Kind>,
+) -> Result<HttpResponse, Problem> {
+    let viewer = caller.principal.user_id;
+    let limit = limit(query.limit)?;
+    let seals = &*app.0.services.seals;
+    let after = query
+        .cursor
+        .map(|sealed| cursor::open::<InboxCursor>(seals, viewer, "cursor", &sealed))
+        .transpose()?;
+    let kind = kind.or(query.kind.map(Into::into));
+    let filter = InboxFilter { archived: query.archived, kind };
+    let context = app.0.clone();
+    let (items, next) = app
+        .0
+        .run(async move {
+            let services = &context.services;
+            let page = services.conversations.inbox(viewer, filter, after, limit).await?;
+            let items = render::conversations(&services.people, viewer, page.items).await?;
+            Ok((items, page.next))
+        })
+        .await?;
+    let next = next.map(|next| cursor::seal(seals, viewer, &next));
+    Ok(render::page(request, items, next))
+}
+
+/// Opens a direct chat (or finds the one that is there), or makes a group.
+#[utoipa::path(
+    post, path = "/v1/conversations", tag = "conversations", operation_id = "create_conversation",
+    request_body = rest::NewConversation, security(("bearer" = [])),
+    responses(
+        (status = 201, description = "Made", body = rest::Conversation),
+        (status = 200, description = "The direct chat that was there", body = rest::Conversation),
+        (status = 400, description = "`self`, `unknown_user`, a field's form", body = rest::Problem),
+    )
+)]
+pub(crate) async fn create(
+    app: App,
+    caller: Caller,
+    Body(body): Body<rest::NewConversation>,
+) -> Result<HttpResponse, Problem> {
+    match body {
+        rest::NewConversation::Direct { user_id } => {
+            open_direct(&app, &caller, UserId::from_uuid(user_id)).await
+        }
+        rest::NewConversation::Group { name, description, member_ids } => {
+            let group = rest::NewGroup { name, description, members: member_ids };
+            create_group(&app, &caller, &group, "member_ids").await
+        }
+    }
+}
+
+async fn open_direct(app: &App, caller: &Caller, peer: UserId) -> Result<HttpResponse, Problem> {
+    let me = caller.principal.user_id;
+    let context = app.0.clone();
+    let (conversation, made) = app
+        .0
+        .run(async move {
+            let services = &context.services;
+            let (card, made) = services.conversations.open_direct(me, peer).await?;
+            Ok((render::one_conversation(&services.people, me, card).await?, made))
+        })
+        .await?;
+    let mut response = if made { HttpResponse::Created() } else { HttpResponse::Ok() };
+    Ok(response.json(conversation))
+}
+
+/// Makes a group and answers with its members.
+pub(super) async fn create_group(
+    app: &App,
+    caller: &Caller,
+    body: &rest::NewGroup,
+    members_field: &'static str,
+) -> Result<HttpResponse, Problem> {
+    let mut form = Form::default();
+    let name = form.take("name", Name::parse(&body.name));
+    let description = body.description.as_deref().filter(|text| !text.is_empty());
+    let description = form.maybe("description", description, Description::parse);
+    let Some(name) = name else { return Err(form.into_problem()) };
+    form.check()?;
+    let me = caller.principal.user_id;
+    let members = body.members.iter().copied().map(UserId::from_uuid).collect();
+    let new = NewGroup { name, description, members, members_field };
+    let context = app.0.clone();
+    let group = app
+        .0
+        .run(async move {
+            let services = &context.services;
+            let card = services.conversations.create_group(me, new).await?;
+            let address = card.conversation.id.into();
+            let mut members = Vec::new();
+            let mut after = None;
+            loop {
+                let page = services.conversations.members(me, address, after, 100).await?;
+                members.extend(page.items.iter().map(render::member));
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            let mut group = render::one_conversation(&services.people, me, card).await?;
+            group.members = Some(members);
+            Ok(group)
+        })
+        .await?;
+    Ok(HttpResponse::Created().json(group))
+}
+
+/// One conversation, as I see it.
+#[utoipa::path(
+    get, path = "/v1/conversations/{id}", tag = "conversations", operation_id = "conversation",
+    params(("id" = uuid::Uuid, Path)), security(("bearer" = [])),
+    responses(
+        (status = 200, description = "The conversation", body = rest::Conversation),
+        (status = 404, description = "`not_found`", body = rest::Problem),
+    )
+)]
+pub(crate) async fn one(
+    app: App,
+    caller: Caller,
+    At(address): At,
+) -> Result<HttpResponse, Problem> {
+    let me = caller.principal.user_id;
+    let context = app.0.clone();
+    let conversation = app
+        .0
+        .run(async move {
+            let card = context.services.conversations.card(me, address).await?;
+            render::one_conversation(&context.services.people, me, card).await
+        })
+        .await?;
+    Ok(HttpResponse::Ok().json(conversation))
+}
+
+/// Changes a group's name, description, posting.
+#[utoipa::path(
+    patch, path = "/v1/conversations/{id}", tag = "conversations",
+    operation_id = "update_conversation", request_body = rest::ConversationPatch,
+    params(("id" = uuid::Uuid, Path)), security(("bearer" = [])),
+    responses(
+        (status = 200, description = "The conversation", body = rest::Conversation),
+        (status = 403, description = "`forbidden`", body = rest::Problem),
+        (status = 409, description = "`wrong_kind`: a direct chat has no name", body = rest::Problem),
+    )
+)]
+pub(crate) async fn update(
+    app: App,
+    caller: Caller,
+    At(address): At,
+    Body(body): Body<rest::ConversationPatch>,
+) -> Result<HttpResponse, Problem> {
+    let mut form = Form::default();
+    let name = form.maybe("name", body.name.as_deref(), Name::parse);
+    let description = match &body.description {
+        None => None,
+        Some(None) => Some(None),
+        Some(Some(text)) => Some(form.take("description", Description::parse(text))),
+    };
+    form.check()?;
+    let patch = ConversationPatch { name, description, posting: body.posting.map(Into::into) };
+    let me = caller.principal.user_id;
+    let context = app.0.clone();
+    let conversation = app
+        .0
+        .run(async move {
+            let card = context.services.conversations.update(me, address, patch).await?;
+            render::one_conversation(&context.services.people, me, card).await
+        })
+        .await?;
+    Ok(HttpResponse::Ok().json(conversation))
+}
+
+/// Hides a conversation for me, with what it holds so far. Nothing is deleted for others, and it
+/// comes back with the next message.
+#[utoipa::path(
+    delete, path = "/v1/conversations/{id}", tag = "conversations",
+    operation_id = "hide_conversation",
+    params(("id" = uuid::Uuid, Path)), security(("bearer" = [])),
+    responses(
+        (status = 204, description = "Hidden"),
+        (status = 404, description = "`not_found`", body = rest::Problem),
+    )
+)]
+pub(crate) async fn hide(
+    app: App,
+    caller: Caller,
+    At(address): At,
+) -> Result<HttpResponse, Problem> {
+    hide_for(&app, &caller, address).await
+}
+
+/// Hides the direct chat with a person for me.
+#[utoipa::path(
+    delete, path = "/v1/conversations/dm/{user_id}", tag = "conversations",
+    operation_id = "hide_direct",
+    params(("user_id" = uuid::Uuid, Path)), security(("bearer" = [])),
+    responses((status = 204, description = "Hidden"))
+)]
+pub(crate) async fn hide_direct(
+    app: App,
+    caller: Caller,
+    UserPath(peer): UserPath<UserId>,
+) -> Result<HttpResponse, Problem> {
+    let id = ConversationId::direct(caller.principal.user_id, peer);
+    hide_for(&app, &caller, id.into()).await
+}
+
+async fn hide_for(app: &App, caller: &Caller, address: Address) -> Result<HttpResponse, Problem> {
+    let me = caller.principal.user_id;
+    let context = app.0.clone();
+    app.0.run(async move { context.services.conversations.hide(me, address).await }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,88 @@
+//! What groups have and direct chats do not.
+
+use actix_web::{HttpRequest, HttpResponse};
+use kith_domain::conversation::Kind;
+use kith_protocol::rest;
+
+use super::conversations::{At, InboxQuery, create_group, inbox_page};
+use crate::{
+    extract::{App, Body, Caller, Query},
+    problem::Problem,
+};
+
+/// My groups. Under `/v1/groups` stands all that stands under `/v1/conversations`, for groups only.
+#[utoipa::path(
+    get, path = "/v1/groups", tag = "groups", operation_id = "groups",
+    params(
+        ("archived" = Option<bool>, Query),
+        ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query),
+    ),
+    security(("bearer" = [])),
+    responses((status = 200, description = "The groups", body = rest::Items<rest::Conversation>))
+)]
+pub(crate) async fn list(
+    app: App,
+    caller: Caller,
+    request: HttpRequest,
+    Query(query): Query<InboxQuery>,
+) -> Result<HttpResponse, Problem> {
+    inbox_page(&app, &caller, &request, query, Some(Kind::Group)).await
+}
+
+/// Makes a group; its maker is the owner.
+#[utoipa::path(
+    post, path = "/v1/groups", tag = "groups", operation_id = "create_group",
+    request_body = rest::NewGroup, security(("bearer" = [])),
+    responses(
+        (status = 201, description = "The group, with its members", body = rest::Conversation),
+        (status = 400, description = "`unknown_user`, a field's form", body = rest::Problem),
+    )
+)]
+pub(crate) async fn create(
+    app: App,
+    caller: Caller,
+    Body(body): Body<rest::NewGroup>,
+) -> Result<HttpResponse, Problem> {
+    create_group(&app, &caller, &body, "members").await
+}
+
+/// Deletes a group for all, with its messages.
+#[utoipa::path(
+    delete, path = "/v1/groups/{id}", tag = "groups", operation_id = "delete_group",
+    params(("id" = uuid::Uuid, Path)), security(("bearer" = [])),
+    responses(
+        (status = 204, description = "Deleted"),
+        (status = 403, description = "`forbidden`: only an owner may", body = rest::Problem),
+        (status = 404, description = "`not_found`", body = rest::Problem),
+    )
+)]
+pub(crate) async fn delete(
+    app: App,
+    caller: Caller,
+    At(address): At,
+) -> Result<HttpResponse, Problem> {
+    let me = caller.principal.user_id;
+    let context = app.0.clone();
+    app.0.run(async move { context.services.conversations.delete(me, address).await }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Leaves a group. The last owner hands over first; the last member ends it. `DELETE` is the same.
+#[utoipa::path(
+    post, path = "/v1/groups/{id}/leave", tag = "groups", operation_id = "leave_group",
+    params(("id" = uuid::Uuid, Path)), security(("bearer" = [])),
+    responses(
+        (status = 204, description = "Left"),
+        (status = 409, description = "`last_owner`", body = rest::Problem),
+    )
+)]
+pub(crate) async fn leave(
+    app: App,
+    caller: Caller,
+    At(address): At,
+) -> Result<HttpResponse, Problem> {
+    let me = caller.principal.user_id;
+    let context = app.0.clone();
+    app.0.run(async move { context.services.conversations.leave(me, address).await }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

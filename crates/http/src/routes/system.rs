@@ -1,0 +1,101 @@
+//! Health, the root, the documentation.
+
+use std::{sync::Arc, time::Duration};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header,
+    web::{self, ServiceConfig},
+};
+use kith_protocol::rest;
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::{context::Context, extract::App, openapi, problem::Problem};
+
+/// How long the database may take to answer before the server is not ready.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+pub(crate) fn configure(config: &mut ServiceConfig) {
+    config
+        .route("/", web::get().to(root))
+        .route("/health", web::get().to(health))
+        .route("/health/live", web::get().to(live))
+        .route("/health/ready", web::get().to(ready))
+        .route("/docs", web::get().to(to_docs))
+        .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", openapi::document()));
+}
+
+async fn to_docs() -> HttpResponse {
+    HttpResponse::PermanentRedirect().insert_header((header::LOCATION, "/docs/")).finish()
+}
+
+/// A page for people, a welcome for programs.
+#[utoipa::path(
+    get, path = "/", tag = "system", operation_id = "root",
+    responses((status = 200, description = "A page, or for `Accept: application/json` a welcome", body = rest::Welcome))
+)]
+pub(crate) async fn root(app: App, request: HttpRequest) -> HttpResponse {
+    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    if accept.is_some_and(|accept| accept.contains("text/html")) {
+        return HttpResponse::Ok()
+            .content_type("text/html; charset=utf-8")
+            .insert_header((
+                header::CONTENT_SECURITY_POLICY,
+                "default-src 'none'; style-src 'sha256-7jyaA7uBDB/xjZtwRB2BqIaazyynE0wEtufE7UmdP2k='; frame-ancestors 'none'; base-uri 'none'",
+            ))
+            .insert_header((header::CACHE_CONTROL, "no-cache"))
+            .body(include_str!("root.html"));
+    }
+    HttpResponse::Ok().json(rest::Welcome {
+        name: "Kith".to_owned(),
+        version: app.0.settings.version.to_owned(),
+        docs: "/docs".to_owned(),
+    })
+}
+
+fn status(context: &Context, status: &str) -> rest::Health {
+    rest::Health { status: status.to_owned(), version: context.settings.version.to_owned() }
+}
+
+/// That the server is there.
+#[utoipa::path(
+    get, path = "/health", tag = "system", operation_id = "health",
+    responses((status = 200, description = "It is there", body = rest::Health))
+)]
+pub(crate) async fn health(app: App) -> HttpResponse {
+    HttpResponse::Ok().json(status(&app.0, "ok"))
+}
+
+/// That the process lives, whatever its database does.
+#[utoipa::path(
+    get, path = "/health/live", tag = "system", operation_id = "live",
+    responses((status = 200, description = "It lives", body = rest::Health))
+)]
+pub(crate) async fn live(app: App) -> HttpResponse {
+    HttpResponse::Ok().json(status(&app.0, "ok"))
+}
+
+/// That the server takes requests: its database answers, and it is not being stopped.
+#[utoipa::path(
+    get, path = "/health/ready", tag = "system", operation_id = "ready",
+    responses(
+        (status = 200, description = "It takes requests", body = rest::Health),
+        (status = 503, description = "`draining` or `unavailable`", body = rest::Health),
+    )
+)]
+pub(crate) async fn ready(app: App) -> Result<HttpResponse, Problem> {
+    let context: Arc<Context> = app.0;
+    if context.stop.is_cancelled() {
+        return Ok(HttpResponse::ServiceUnavailable().json(status(&context, "draining")));
+    }
+    let inside = Arc::clone(&context);
+    let answered = context.run(async move {
+        Ok(tokio::time::timeout(PATIENCE, inside.services.store.horizon()).await)
+    });
+    match answered.await? {
+        Ok(Ok(_)) => Ok(HttpResponse::Ok().json(status(&context, "ok"))),
+        Ok(Err(_)) | Err(_) => {
+            Ok(HttpResponse::ServiceUnavailable().json(status(&context, "unavailable")))
+        }
+    }
+}

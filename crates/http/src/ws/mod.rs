@@ -1,0 +1,155 @@
+//! The WebSocket.
+//!
+//! `session` says what a frame means and what follows from it, without a socket; `driver` does
+//! what follows, and holds the socket; `commands` carries out what is more than a send; `guard` measures what comes in before anything is buffered.
+
+mod commands;
+mod counts;
+mod driver;
+mod guard;
+mod session;
+
+use std::sync::Arc;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header},
+    web,
+};
+use kith_app::sessions::Principal;
+use kith_domain::Refusal;
+use kith_protocol::frame::BEARER_PREFIX;
+use serde::Deserialize;
+use url::Url;
+
+pub(crate) use self::counts::SocketCounts;
+use crate::{
+    context::Context,
+    extract::{App, ClientIp, Query, bearer},
+    gate::WorkerSlot,
+    problem::Problem,
+};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConnectQuery {
+    token: Option<String>,
+    ticket: Option<String>,
+}
+
+/// What one presents to open a socket.
+enum Credential {
+    Token(String),
+    Ticket(String),
+}
+
+/// Opens a WebSocket. Whoever may not have one is told so before the upgrade.
+#[utoipa::path(
+    get, path = "/v1/ws", tag = "live", operation_id = "websocket",
+    params(
+        ("token" = Option<String>, Query, description = "an access token, for simple clients"),
+        ("ticket" = Option<String>, Query, description = "a ticket from /v1/auth/ws-ticket"),
+    ),
+    security(("bearer" = []), ()),
+    responses(
+        (status = 101, description = "The socket; frames are described in docs/api.md"),
+        (status = 401, description = "`unauthenticated`", body = kith_protocol::rest::Problem),
+        (status = 403, description = "`origin_not_allowed`", body = kith_protocol::rest::Problem),
+        (status = 429, description = "`too_many_sockets`", body = kith_protocol::rest::Problem),
+    )
+)]
+pub(crate) async fn connect(
+    app: App,
+    request: HttpRequest,
+    ClientIp(address): ClientIp,
+    Query(query): Query<ConnectQuery>,
+    worker: web::Data<WorkerSlot>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let context = app.0;
+    allow_origin(&request, &context)?;
+    let principal = authenticate(&context, credential(&request, query)).await?;
+    if context.stop.is_cancelled() {
+        return Err(kith_app::Error::Overloaded.into());
+    }
+    let place = context.counts.enter(principal.user_id, address).ok_or_else(|| {
+        Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_sockets",
+            "as many sockets are open as one person or address may have: close one first",
+        )
+    })?;
+    driver::upgrade(context, &request, payload, principal, worker.0, place)
+}
+
+fn credential(request: &HttpRequest, query: ConnectQuery) -> Option<Credential> {
+    if let Some(token) = bearer(request) {
+        return Some(Credential::Token(token.to_owned()));
+    }
+    if let Some(ticket) = query.ticket {
+        return Some(Credential::Ticket(ticket));
+    }
+    let offered = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL);
+    let token = offered
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .find_map(|protocol| protocol.trim().strip_prefix(BEARER_PREFIX));
+    token.map(str::to_owned).or(query.token).map(Credential::Token)
+}
+
+async fn authenticate(
+    context: &Arc<Context>,
+    credential: Option<Credential>,
+) -> Result<Principal, Problem> {
+    let inside = Arc::clone(context);
+    let credential = credential.ok_or_else(|| {
+        Refusal::new(
+            kith_domain::Code::Unauthenticated,
+            "give a token (`Authorization`, `?token=`, `Sec-WebSocket-Protocol`) or a `?ticket=`",
+        )
+    })?;
+    context
+        .run(async move {
+            match credential {
+                Credential::Token(token) => inside.services.sessions.authenticate(&token).await,
+                Credential::Ticket(ticket) => inside.services.sessions.redeem(&ticket).await,
+            }
+        })
+        .await
+}
+
+/// Pages of other sites may not open sockets in their visitors' names. Programs send no `Origin`.
+fn allow_origin(request: &HttpRequest, context: &Context) -> Result<(), Problem> {
+    let Some(origin) = request.headers().get(header::ORIGIN) else { return Ok(()) };
+    let refused = || {
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "origin_not_allowed",
+            "pages of this origin may not open a socket here; see KITH_CORS_ORIGINS",
+        )
+    };
+    let origin = origin.to_str().map_err(|_| refused())?;
+    let settings = &context.settings;
+    let listed = settings
+        .public_url
+        .iter()
+        .chain(&settings.cors_origins)
+        .any(|allowed| same_origin(allowed, origin));
+    let own = Url::parse(origin).is_ok_and(|origin| {
+        let host = origin.host_str().unwrap_or_default();
+        let authority = match origin.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        };
+        let asked = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+        asked.is_some_and(|asked| asked.eq_ignore_ascii_case(&authority))
+    });
+    if listed || own { Ok(()) } else { Err(refused()) }
+}
+
+fn same_origin(a: &str, b: &str) -> bool {
+    match (Url::parse(a), Url::parse(b)) {
+        (Ok(a), Ok(b)) => a.origin() == b.origin(),
+        _ => false,
+    }
+}

@@ -1,0 +1,225 @@
+//! Starting and stopping.
+//!
+//! It starts from the inside out (data directory, database, lanes, hub, HTTP) and stops from the
+//! outside in: not ready; sockets told to come back, spread over a moment; requests finished; lanes
+//! drained; the database closed.
+
+use std::{
+    fs::{self, File, TryLockError},
+    future::Future,
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use actix_cors::Cors;
+use actix_web::{
+    App, HttpServer,
+    dev::{Server, ServerHandle},
+    middleware::from_fn,
+    rt::net::TcpStream,
+    web,
+};
+use kith_http::{Context, Settings, WorkerSlot};
+use kith_ports::live::Subscriptions as _;
+use kith_realtime::{Hub, HubOptions};
+use kith_storage::sqlite::{Options, Sqlite};
+use socket2::{Domain, SockRef, Socket, Type};
+use tokio::runtime::Handle;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{info, warn};
+
+use crate::{Failure, config::Config, wiring};
+
+/// How many connections may wait to be accepted.
+const BACKLOG: i32 = 4_096;
+/// How long a request's head may take to arrive.
+const HEAD_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A server that is bound and ready to run.
+#[expect(missing_debug_implementations, reason = "it holds the server, which has nothing to show")]
+pub struct Application {
+    address: SocketAddr,
+    server: Server,
+    context: Arc<Context>,
+    hub: Arc<Hub>,
+    store: Sqlite,
+    sockets: TaskTracker,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    deadline: Duration,
+    _lock: File,
+}
+
+impl Application {
+    /// Opens the data, starts the lanes, binds the address. Must be called on the main runtime.
+    ///
+    /// # Errors
+    /// [`Failure`] says in one line what is wrong and what helps.
+    pub fn build(config: &Config) -> Result<Self, Failure> {
+        let lock = lock(&config.data_dir)?;
+        let listener = listen(config.listen)?;
+        let address = listener.local_addr()?;
+        let path = config.sqlite_path()?;
+        let store = Sqlite::open(&path, Options::default())?;
+        let hub = Arc::new(Hub::new(HubOptions {
+            socket_queue: config.sockets.queue,
+            ..HubOptions::default()
+        }));
+        let (tasks, sockets) = (TaskTracker::new(), TaskTracker::new());
+        let stop = CancellationToken::new();
+        let services = wiring::services(config, &store, &hub, &tasks, &stop)?;
+        let settings = wiring::settings(config)?;
+        let heartbeat = settings.heartbeat;
+        let context = Context::new(
+            services,
+            settings.clone(),
+            Handle::current(),
+            stop.clone(),
+            sockets.clone(),
+        );
+        tasks.spawn(wiring::housekeeping(context.clone(), stop.clone()));
+        let server = serve(listener, &context, &hub, settings, heartbeat * 3)?;
+        Ok(Self {
+            address,
+            server,
+            context,
+            hub,
+            store,
+            sockets,
+            tasks,
+            stop,
+            deadline: config.stop_deadline(),
+            _lock: lock,
+        })
+    }
+
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `asked` is done, then stops in order.
+    ///
+    /// # Errors
+    /// When a part of it ended by itself.
+    pub async fn run_until(self, asked: impl Future<Output = ()>) -> Result<(), Failure> {
+        let handle = self.server.handle();
+        let running = tokio::spawn(self.server);
+        info!(address = %self.address, "listening on http://{}", self.address);
+        let outcome = tokio::select! {
+            () = asked => Ok(()),
+            () = self.context.crashed() => Err(Failure::Crashed("a lane")),
+            () = self.hub.crashed() => Err(Failure::Crashed("a worker of the hub")),
+        };
+        info!("stopping");
+        let in_order =
+            stop(&self.stop, &handle, &self.sockets, &self.tasks, &self.hub, self.context);
+        if tokio::time::timeout(self.deadline, in_order).await.is_err() {
+            warn!("not everything ended in time");
+        }
+        running.abort();
+        let store = self.store;
+        if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
+            warn!("the database was not closed in order");
+        }
+        info!("stopped");
+        outcome
+    }
+}
+
+async fn stop(
+    stop: &CancellationToken,
+    handle: &ServerHandle,
+    sockets: &TaskTracker,
+    tasks: &TaskTracker,
+    hub: &Hub,
+    context: Arc<Context>,
+) {
+    // Not ready from here on; every socket's driver hears it too.
+    stop.cancel();
+    sockets.close();
+    sockets.wait().await;
+    handle.stop(true).await;
+    hub.close();
+    // The last handles of the lanes: what waits in them is done, then they end.
+    drop(context);
+    tasks.close();
+    tasks.wait().await;
+}
+
+/// Makes the data directory and takes its lock.
+fn lock(dir: &Path) -> Result<File, Failure> {
+    let unusable = |reason| Failure::DataDir { path: dir.to_owned(), reason };
+    fs::create_dir_all(dir).map_err(unusable)?;
+    let file = File::create(dir.join("lock")).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Failure::Locked(dir.to_owned())),
+        Err(TryLockError::Error(error)) => Err(unusable(error)),
+    }
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let bind = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        Ok(TcpListener::from(socket))
+    };
+    bind().map_err(|error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => Failure::PortInUse(address),
+        _ => Failure::Listen(address, error),
+    })
+}
+
+fn serve(
+    listener: TcpListener,
+    context: &Arc<Context>,
+    hub: &Arc<Hub>,
+    settings: Settings,
+    silence: Duration,
+) -> Result<Server, Failure> {
+    let (context, hub) = (web::Data::new(Arc::clone(context)), Arc::clone(hub));
+    let server = HttpServer::new(move || {
+        // This runs once on each worker: its part of the hub lives on the same thread.
+        let (worker, run) = hub.add_worker();
+        actix_web::rt::spawn(run);
+        App::new()
+            .app_data(context.clone())
+            .app_data(web::Data::new(WorkerSlot(worker)))
+            .wrap(cors(&settings))
+            .wrap(from_fn(kith_http::gate))
+            .configure(kith_http::configure)
+    })
+    .on_connect(move |connection, _| {
+        if let Some(stream) = connection.downcast_ref::<TcpStream>() {
+            // Frames are small and wait for nothing. A peer that takes nothing for so long is gone.
+            let socket = SockRef::from(stream);
+            let set =
+                stream.set_nodelay(true).and_then(|()| socket.set_tcp_user_timeout(Some(silence)));
+            if let Err(error) = set {
+                warn!(%error, "a connection's options could not be set");
+            }
+        }
+    })
+    .disable_signals()
+    .client_request_timeout(HEAD_PATIENCE)
+    .shutdown_timeout(5)
+    .listen(listener)?
+    .run();
+    Ok(server)
+}
+
+fn cors(settings: &Settings) -> Cors {
+    let allowed = settings.cors_origins.iter().chain(&settings.public_url);
+    let cors = allowed
+        .fold(Cors::default(), |cors, origin| cors.allowed_origin(origin.trim_end_matches('/')));
+    cors.allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])
+        .allowed_headers(["authorization", "content-type"])
+        .expose_headers(["link", "retry-after", "x-request-id"])
+        .max_age(3_600)
+}

@@ -1,0 +1,14 @@
+//! What is asked, as values: joins and conditions that both databases understand.
+//!
+//! A name here is a term of the product ("current member", "shown in the inbox"), so that it means
+//! the same in every statement. Executors add what to select and how much of it.
+
+mod conversations;
+mod messages;
+mod users;
+
+pub(crate) use self::{
+    conversations::{Unread, activity, is_current, is_shown, memberships},
+    messages::{answered, messages_with_answered},
+    users::people,
+};

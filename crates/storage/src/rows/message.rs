@@ -1,0 +1,89 @@
+use diesel::prelude::*;
+use kith_domain::{
+    message::{Message, MessageKind, ReplyRef},
+    text::{ClientMessageId, Content},
+};
+use kith_ports::StoreError;
+
+use super::{corrupt, text, unknown};
+use crate::{
+    schema::messages,
+    types::{Key, Moment},
+};
+
+/// A message, without what only the store needs.
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = messages, check_for_backend(diesel::pg::Pg, diesel::sqlite::Sqlite))]
+pub(crate) struct MessageRow {
+    pub(crate) conversation_id: Key,
+    pub(crate) seq: i64,
+    pub(crate) id: Key,
+    pub(crate) sender_id: Key,
+    pub(crate) client_message_id: String,
+    pub(crate) kind: i16,
+    pub(crate) content: Option<String>,
+    pub(crate) reply_to: Option<i64>,
+    pub(crate) version: i64,
+    pub(crate) created_at: Moment,
+    pub(crate) edited_at: Option<Moment>,
+    pub(crate) deleted_at: Option<Moment>,
+    pub(crate) pinned_at: Option<Moment>,
+}
+
+/// A message, with the id and the sender of the one it answers.
+pub(crate) fn message(
+    (row, answered): (MessageRow, Option<(Key, Key)>),
+) -> Result<Message, StoreError> {
+    const TABLE: &str = "messages";
+    let id = row.id.0;
+    let reply_to = match (row.reply_to, answered) {
+        (None, _) => None,
+        (Some(seq), Some((id, sender_id))) => {
+            Some(ReplyRef { id: id.into(), seq, sender_id: sender_id.into() })
+        }
+        (Some(seq), None) => {
+            return Err(corrupt(
+                TABLE,
+                id,
+                "reply_to",
+                format_args!("is {seq}, which is not there"),
+            ));
+        }
+    };
+    Ok(Message {
+        id: row.id.into(),
+        conversation_id: row.conversation_id.into(),
+        seq: row.seq,
+        version: row.version,
+        sender_id: row.sender_id.into(),
+        client_message_id: ClientMessageId::parse(&row.client_message_id)
+            .map_err(|error| corrupt(TABLE, id, "client_message_id", error))?,
+        kind: kind(row.kind).ok_or_else(|| unknown(TABLE, id, "kind", row.kind))?,
+        content: text(row.content.as_deref(), Content::parse, |error| {
+            corrupt(TABLE, id, "content", error)
+        })?,
+        reply_to,
+        created_at: row.created_at.into(),
+        edited_at: row.edited_at.map(Into::into),
+        deleted_at: row.deleted_at.map(Into::into),
+        pinned_at: row.pinned_at.map(Into::into),
+    })
+}
+
+/// The number that stands for a kind of message.
+pub(crate) const fn message_kind_number(kind: MessageKind) -> i16 {
+    match kind {
+        MessageKind::Text => 0,
+        MessageKind::Image => 1,
+        MessageKind::File => 2,
+    }
+}
+
+const fn kind(number: i16) -> Option<MessageKind> {
+    match number {
+        0 => Some(MessageKind::Text),
+        1 => Some(MessageKind::Image),
+        2 => Some(MessageKind::File),
+        _ => None,
+    }
+}

@@ -1,0 +1,163 @@
+//! Conversations as one member sees them.
+//!
+//! Cards are made many at a time: the places with their unread counts in one statement, then the
+//! newest messages and the peers of all of them in one each.
+
+use std::collections::HashMap;
+
+use diesel::{prelude::*, sqlite::SqliteConnection};
+use kith_domain::{
+    ConversationId, UserId,
+    conversation::{Conversation, Head, Kind, Seq},
+    message::Message,
+    user::User,
+};
+use kith_ports::{ConversationCard, StoreError, Unread as UnreadCount};
+
+use super::{error::Work, messages::first_visible, users};
+use crate::{
+    queries::{Unread, answered, is_current, memberships, messages_with_answered},
+    rows::{ConversationRow, HeadRow, MemberRow, MessageRow, message},
+    schema::{heads, members, messages},
+    types::Key,
+};
+
+/// A member's place in a conversation that is there.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) member: MemberRow,
+    pub(super) conversation: Conversation,
+    pub(super) head: Head,
+}
+
+impl Place {
+    pub(super) fn new(
+        (member, conversation, head): (MemberRow, ConversationRow, HeadRow),
+    ) -> Result<Self, StoreError> {
+        Ok(Self { member, conversation: conversation.try_into()?, head: head.into() })
+    }
+
+    /// The first message that the member sees.
+    pub(super) fn first_visible(&self) -> Seq {
+        first_visible(self.conversation.kind, self.member.first_seq)
+    }
+
+    /// Whether the member sees any message.
+    fn sees_any(&self) -> bool {
+        self.head.last_seq >= self.first_visible()
+    }
+}
+
+/// The place of one who is in it now.
+pub(super) fn place(
+    connection: &mut SqliteConnection,
+    viewer: UserId,
+    id: ConversationId,
+) -> Work<Option<Place>> {
+    let row: Option<(MemberRow, ConversationRow, HeadRow)> = memberships()
+        .filter(members::conversation_id.eq(Key::from(id)))
+        .filter(members::user_id.eq(Key::from(viewer)))
+        .filter(is_current())
+        .select((MemberRow::as_select(), ConversationRow::as_select(), HeadRow::as_select()))
+        .first(connection)
+        .optional()?;
+    Ok(row.map(Place::new).transpose()?)
+}
+
+/// One conversation of one who is in it now.
+pub(super) fn card(
+    connection: &mut SqliteConnection,
+    viewer: UserId,
+    id: ConversationId,
+) -> Work<Option<ConversationCard>> {
+    let Some(place) = place(connection, viewer, id)? else { return Ok(None) };
+    Ok(dress(connection, viewer, vec![place])?.pop())
+}
+
+/// Makes cards of places, in their order.
+pub(super) fn dress(
+    connection: &mut SqliteConnection,
+    viewer: UserId,
+    places: Vec<Place>,
+) -> Work<Vec<ConversationCard>> {
+    let ids: Vec<Key> = places.iter().map(|place| place.conversation.id.into()).collect();
+    let with_messages: Vec<Key> = places
+        .iter()
+        .filter(|place| place.sees_any())
+        .map(|place| place.conversation.id.into())
+        .collect();
+    let unread = unread(connection, viewer, &ids)?;
+    let mut newest = newest(connection, &with_messages)?;
+    let peers: Vec<UserId> =
+        places.iter().filter_map(|place| place.conversation.peer_of(viewer)).collect();
+    let peers: HashMap<UserId, User> =
+        users::find(connection, &peers)?.into_iter().map(|user| (user.id, user)).collect();
+    places
+        .into_iter()
+        .map(|place| {
+            let Place { member, conversation, head } = place;
+            let peer = conversation.peer_of(viewer).and_then(|id| peers.get(&id)).cloned();
+            if conversation.kind == Kind::Direct && peer.is_none() {
+                return Err(StoreError::Corrupt {
+                    table: "conversations",
+                    id: conversation.id.to_string(),
+                    what: String::from("user_a or user_b names an account that is not there"),
+                }
+                .into());
+            }
+            Ok(ConversationCard {
+                last_message: newest.remove(&conversation.id),
+                peer,
+                my: member.membership(&head)?,
+                unread: unread.get(&conversation.id).copied().unwrap_or_default(),
+                conversation,
+                head,
+            })
+        })
+        .collect()
+}
+
+/// How much a member has not read. Asked for those that are shown alone: where rows are sorted
+/// first, the count would be taken of each of them.
+fn unread(
+    connection: &mut SqliteConnection,
+    viewer: UserId,
+    ids: &[Key],
+) -> Work<HashMap<ConversationId, UnreadCount>> {
+    let query = members::table
+        .filter(members::user_id.eq(Key::from(viewer)))
+        .select((members::conversation_id, Unread));
+    let rows: Vec<(Key, i64)> = match ids {
+        [] => Vec::new(),
+        [id] => query.filter(members::conversation_id.eq(id)).load(connection)?,
+        ids => query.filter(members::conversation_id.eq_any(ids)).load(connection)?,
+    };
+    let count = |count| UnreadCount { count: u32::try_from(count).unwrap_or(UnreadCount::MOST) };
+    Ok(rows.into_iter().map(|(id, number)| (id.into(), count(number))).collect())
+}
+
+/// The newest messages of conversations.
+fn newest(
+    connection: &mut SqliteConnection,
+    ids: &[Key],
+) -> Work<HashMap<ConversationId, Message>> {
+    let query = messages_with_answered()
+        .inner_join(
+            heads::table.on(heads::conversation_id
+                .eq(messages::conversation_id)
+                .and(heads::last_seq.eq(messages::seq))),
+        )
+        .select((MessageRow::as_select(), answered()));
+    let rows: Vec<(MessageRow, Option<(Key, Key)>)> = match ids {
+        [] => Vec::new(),
+        // The plan for one is kept; a list is planned each time.
+        [id] => query.filter(heads::conversation_id.eq(id)).load(connection)?,
+        ids => query.filter(heads::conversation_id.eq_any(ids)).load(connection)?,
+    };
+    rows.into_iter()
+        .map(|row| {
+            let message = message(row)?;
+            Ok((message.conversation_id, message))
+        })
+        .collect()
+}

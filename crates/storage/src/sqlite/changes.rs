@@ -1,0 +1,175 @@
+//! Catching up: what changed in one conversation since a version.
+
+use diesel::{prelude::*, sqlite::SqliteConnection};
+use kith_domain::{
+    ConversationId, UserId,
+    conversation::Version,
+    group::{Action, Role, may},
+    message::Message,
+};
+use kith_ports::{Changes, MemberRow as Member, StoreError};
+
+use super::{
+    cards::{Place, dress, place},
+    conversations::{listed, one_more},
+    error::Work,
+};
+use crate::{
+    queries::{answered, messages_with_answered, people},
+    rows::{MemberRow, MessageRow, UserRow, message},
+    schema::{members, messages, users},
+    types::Key,
+};
+
+/// One who is further behind is better off with the newest page.
+const MOST_BEHIND: Version = 1_000;
+
+pub(super) fn changes(
+    connection: &mut SqliteConnection,
+    viewer: UserId,
+    id: ConversationId,
+    since: Version,
+    limit: usize,
+) -> Work<Option<Changes>> {
+    let Some(place) = place(connection, viewer, id)? else { return Ok(None) };
+    let now = place.head.version;
+    let behind = now.checked_sub(since).filter(|behind| (0..=MOST_BEHIND).contains(behind));
+    let (until, messages, members) = match behind {
+        Some(0) | None => (now, Vec::new(), Vec::new()),
+        Some(_) => since_version(connection, viewer, &place, since, limit)?,
+    };
+    let Some(card) = dress(connection, viewer, vec![place])?.pop() else { return Ok(None) };
+    Ok(Some(Changes {
+        card,
+        version: until,
+        has_more: until < now,
+        reset: behind.is_none(),
+        messages,
+        members,
+    }))
+}
+
+/// The changes since, up to about `limit` of them, and the version up to which they are complete.
+fn since_version(
+    connection: &mut SqliteConnection,
+    viewer: UserId,
+    place: &Place,
+    since: Version,
+    limit: usize,
+) -> Work<(Version, Vec<Message>, Vec<Member>)> {
+    let mut messages = changed_messages(connection, place, since, limit)?;
+    let versions = member_versions(connection, place, since, limit)?;
+    let until = cut(
+        messages.iter().map(|message| message.version).chain(versions).collect(),
+        limit,
+        place.head.version,
+    );
+    messages.retain(|message| message.version <= until);
+    let members = changed_members(connection, viewer, place, since, until)?;
+    Ok((until, messages, members))
+}
+
+/// Up to which version a page goes that may hold `limit` changes. A version is never torn apart:
+/// all first members of a group have the same.
+fn cut(mut versions: Vec<Version>, limit: usize, now: Version) -> Version {
+    if versions.len() <= limit {
+        return now;
+    }
+    versions.sort_unstable();
+    versions.get(limit.max(1) - 1).copied().unwrap_or(now)
+}
+
+fn changed_messages(
+    connection: &mut SqliteConnection,
+    place: &Place,
+    since: Version,
+    limit: usize,
+) -> Work<Vec<Message>> {
+    let id = Key::from(place.conversation.id);
+    let first = place.first_visible();
+    // Each message took a version of its own, so the new ones are among the last so many.
+    let new_from = (place.head.last_seq - (place.head.version - since)).max(first - 1);
+    let new: Vec<(MessageRow, Option<(Key, Key)>)> = messages_with_answered()
+        .filter(messages::conversation_id.eq(id))
+        .filter(messages::seq.gt(new_from))
+        .filter(messages::version.gt(since))
+        .filter(diesel::dsl::not(messages::revised))
+        // Untouched messages have their versions in the order of their numbers.
+        .order(messages::seq.asc())
+        .limit(one_more(limit))
+        .select((MessageRow::as_select(), answered()))
+        .load(connection)?;
+    let revised: Vec<(MessageRow, Option<(Key, Key)>)> = messages_with_answered()
+        .filter(messages::conversation_id.eq(id))
+        .filter(messages::version.gt(since))
+        .filter(messages::seq.ge(first))
+        // As it stands in the partial index.
+        .filter(messages::revised)
+        .order(messages::version.asc())
+        .limit(one_more(limit))
+        .select((MessageRow::as_select(), answered()))
+        .load(connection)?;
+    let mut all =
+        new.into_iter().chain(revised).map(message).collect::<Result<Vec<_>, StoreError>>()?;
+    all.sort_unstable_by_key(|message| message.version);
+    Ok(all)
+}
+
+fn member_versions(
+    connection: &mut SqliteConnection,
+    place: &Place,
+    since: Version,
+    limit: usize,
+) -> Work<Vec<Version>> {
+    Ok(members::table
+        .filter(members::conversation_id.eq(Key::from(place.conversation.id)))
+        .filter(members::version.gt(since))
+        .order(members::version.asc())
+        .limit(one_more(limit))
+        .select(members::version)
+        .load(connection)?)
+}
+
+fn changed_members(
+    connection: &mut SqliteConnection,
+    viewer: UserId,
+    place: &Place,
+    since: Version,
+    until: Version,
+) -> Work<Vec<Member>> {
+    let rows: Vec<(MemberRow, UserRow)> = people()
+        .inner_join(members::table.on(members::user_id.eq(users::id)))
+        .filter(members::conversation_id.eq(Key::from(place.conversation.id)))
+        .filter(members::version.gt(since))
+        .filter(members::version.le(until))
+        .order((members::version.asc(), members::user_id.asc()))
+        .select((MemberRow::as_select(), UserRow::as_select()))
+        .load(connection)?;
+    let mut all = rows.into_iter().map(listed).collect::<Result<Vec<_>, StoreError>>()?;
+    // Who may not list a channel's members learns of those in charge, and of himself.
+    let (kind, posting) = (place.conversation.kind, place.conversation.posting);
+    if may(kind, posting, place.member.role()?, Action::ListMembers).is_err() {
+        all.retain(|member| member.role > Role::Member || member.user.id == viewer);
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(&[3, 2, 4], 3, 9)]
+    #[case(&[3, 2, 4], 2, 3)]
+    #[case(&[1, 1, 1, 1, 2], 2, 1)]
+    #[case(&[5], 0, 5)]
+    fn where_a_page_ends(
+        #[case] versions: &[Version],
+        #[case] limit: usize,
+        #[case] until: Version,
+    ) {
+        assert_eq!(cut(versions.to_vec(), limit, 9), until);
+    }
+}

@@ -1,0 +1,294 @@
+//! Reads of conversations and members, and hiding.
+
+use async_trait::async_trait;
+use diesel::{dsl::sql, prelude::*, sql_types::Bool, sqlite::SqliteConnection};
+use kith_domain::{
+    ConversationId, UserId,
+    conversation::{Conversation, Head, Version},
+    receipt::Watermarks,
+};
+use kith_ports::{
+    Catalog, Changes, ConversationCard, ConversationStore, InboxCursor, InboxFilter, MemberCursor,
+    MemberRow as Member, MemberSnapshot, Page, Snapshot, StoreError, StoreResult, SyncFrom,
+    SyncRead, Topic,
+};
+
+use super::{
+    Sqlite,
+    cards::{self, Place, card, dress},
+    changes::changes,
+    error::Work,
+    store,
+    sync::sync,
+};
+use crate::{
+    queries::{activity, is_current, is_shown, memberships, people},
+    rows::{ConversationRow, HeadRow, MemberRow, UserRow, kind_number},
+    schema::{conversations, heads, members, users},
+    types::{Key, Moment},
+};
+
+#[async_trait]
+impl ConversationStore for Sqlite {
+    async fn card(
+        &self,
+        viewer: UserId,
+        id: ConversationId,
+    ) -> StoreResult<Option<ConversationCard>> {
+        self.read(move |connection| card(connection, viewer, id)).await
+    }
+
+    async fn inbox(
+        &self,
+        viewer: UserId,
+        filter: InboxFilter,
+        after: Option<InboxCursor>,
+        limit: usize,
+    ) -> StoreResult<Catalog> {
+        self.read(move |connection| inbox(connection, viewer, filter, after, limit)).await
+    }
+
+    async fn members(
+        &self,
+        viewer: UserId,
+        id: ConversationId,
+        after: Option<MemberCursor>,
+        limit: usize,
+    ) -> StoreResult<Option<Page<Member, MemberCursor>>> {
+        self.read(move |connection| {
+            if cards::place(connection, viewer, id)?.is_none() {
+                return Ok(None);
+            }
+            list_members(connection, id, after, limit).map(Some)
+        })
+        .await
+    }
+
+    async fn members_named(
+        &self,
+        id: ConversationId,
+        named: &[UserId],
+    ) -> StoreResult<Vec<Member>> {
+        let named: Vec<Key> = named.iter().copied().map(Key::from).collect();
+        self.read(move |connection| {
+            let rows: Vec<(MemberRow, UserRow)> = people()
+                .inner_join(members::table.on(members::user_id.eq(users::id)))
+                .inner_join(conversations::table.on(conversations::id.eq(members::conversation_id)))
+                .filter(members::conversation_id.eq(Key::from(id)))
+                .filter(members::user_id.eq_any(named))
+                .filter(is_current())
+                .order((members::joined_at.asc(), members::user_id.asc()))
+                .select((MemberRow::as_select(), UserRow::as_select()))
+                .load(connection)?;
+            Ok(rows.into_iter().map(listed).collect::<Result<_, StoreError>>()?)
+        })
+        .await
+    }
+
+    async fn snapshot(
+        &self,
+        id: ConversationId,
+        users: &[UserId],
+    ) -> StoreResult<Option<Snapshot>> {
+        let users = users.to_vec();
+        self.read(move |connection| snapshot(connection, id, &users)).await
+    }
+
+    async fn topics(&self, member: UserId) -> StoreResult<Vec<Topic>> {
+        self.read(move |connection| {
+            let rows: Vec<(Key, i64)> = memberships()
+                .filter(members::user_id.eq(Key::from(member)))
+                .filter(is_current())
+                .filter(conversations::user_a.is_null())
+                .select((members::conversation_id, heads::member_epoch))
+                .load(connection)?;
+            Ok(rows
+                .into_iter()
+                .map(|(id, member_epoch)| Topic { conversation_id: id.into(), member_epoch })
+                .collect())
+        })
+        .await
+    }
+
+    async fn changes(
+        &self,
+        viewer: UserId,
+        id: ConversationId,
+        since: Version,
+        limit: usize,
+    ) -> StoreResult<Option<Changes>> {
+        self.read(move |connection| changes(connection, viewer, id, since, limit)).await
+    }
+
+    async fn sync(
+        &self,
+        viewer: UserId,
+        from: Option<SyncFrom>,
+        limit: usize,
+    ) -> StoreResult<SyncRead> {
+        self.read(move |connection| sync(connection, viewer, from, limit)).await
+    }
+
+    async fn horizon(&self) -> StoreResult<SyncFrom> {
+        self.read(store::horizon).await
+    }
+
+    async fn hide(&self, member: UserId, id: ConversationId) -> StoreResult<bool> {
+        self.write(move |connection| hide(connection, member, id)).await
+    }
+}
+
+/// A conversation with its head and when it was deleted; deleted ones too.
+pub(super) fn find(
+    connection: &mut SqliteConnection,
+    id: ConversationId,
+) -> Work<Option<(Conversation, Head, Option<Moment>)>> {
+    let row: Option<(ConversationRow, HeadRow)> = conversations::table
+        .inner_join(heads::table.on(heads::conversation_id.eq(conversations::id)))
+        .filter(conversations::id.eq(Key::from(id)))
+        .select((ConversationRow::as_select(), HeadRow::as_select()))
+        .first(connection)
+        .optional()?;
+    let Some((conversation, head)) = row else { return Ok(None) };
+    let deleted_at = conversation.deleted_at;
+    Ok(Some((conversation.try_into()?, head.into(), deleted_at)))
+}
+
+/// One more than a page holds, to see whether there is another.
+pub(super) fn one_more(limit: usize) -> i64 {
+    i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX)
+}
+
+fn inbox(
+    connection: &mut SqliteConnection,
+    viewer: UserId,
+    filter: InboxFilter,
+    after: Option<InboxCursor>,
+    limit: usize,
+) -> Work<Catalog> {
+    let mut query = memberships()
+        .filter(members::user_id.eq(Key::from(viewer)))
+        .filter(is_current())
+        .filter(is_shown())
+        .order((members::pinned.desc(), activity().desc(), conversations::id.desc()))
+        .limit(one_more(limit))
+        .select((MemberRow::as_select(), ConversationRow::as_select(), HeadRow::as_select()))
+        .into_boxed();
+    if let Some(archived) = filter.archived {
+        query = query.filter(members::archived.eq(archived));
+    }
+    if let Some(kind) = filter.kind {
+        query = query.filter(conversations::kind.eq(kind_number(kind)));
+    }
+    if let Some(InboxCursor { pinned, active_at, id }) = after {
+        let (active_at, id) = (Moment::from(active_at), Key::from(id));
+        let same_time = activity().eq(active_at).and(conversations::id.lt(id));
+        let same_pin = members::pinned.eq(pinned).and(activity().lt(active_at).or(same_time));
+        query = query.filter(members::pinned.lt(pinned).or(same_pin));
+    }
+    let rows: Vec<(MemberRow, ConversationRow, HeadRow)> = query.load(connection)?;
+    let has_more = rows.len() > limit;
+    let places =
+        rows.into_iter().take(limit).map(Place::new).collect::<Result<Vec<_>, StoreError>>()?;
+    let items = dress(connection, viewer, places)?;
+    let next = items.last().filter(|_| has_more).map(|last| InboxCursor {
+        pinned: last.my.pinned,
+        active_at: last.head.last_message_at.unwrap_or(last.conversation.created_at),
+        id: last.conversation.id,
+    });
+    Ok(Page { items, next })
+}
+
+/// A row of the list of members.
+pub(super) fn listed((member, user): (MemberRow, UserRow)) -> Result<Member, StoreError> {
+    Ok(Member {
+        role: member.role()?,
+        user: user.try_into()?,
+        joined_at: member.joined_at.into(),
+        version: member.version,
+        left: member.left_seq.is_some(),
+    })
+}
+
+fn list_members(
+    connection: &mut SqliteConnection,
+    id: ConversationId,
+    after: Option<MemberCursor>,
+    limit: usize,
+) -> Work<Page<Member, MemberCursor>> {
+    let mut query = people()
+        .inner_join(members::table.on(members::user_id.eq(users::id)))
+        .filter(members::conversation_id.eq(Key::from(id)))
+        .filter(members::left_seq.is_null())
+        .order((members::joined_at.asc(), members::user_id.asc()))
+        .limit(one_more(limit))
+        .select((MemberRow::as_select(), UserRow::as_select()))
+        .into_boxed();
+    if let Some(MemberCursor { joined_at, user_id }) = after {
+        let joined_at = Moment::from(joined_at);
+        let same_time =
+            members::joined_at.eq(joined_at).and(members::user_id.gt(Key::from(user_id)));
+        query = query.filter(members::joined_at.gt(joined_at).or(same_time));
+    }
+    let rows: Vec<(MemberRow, UserRow)> = query.load(connection)?;
+    let has_more = rows.len() > limit;
+    let items = rows.into_iter().take(limit).map(listed).collect::<Result<Vec<_>, StoreError>>()?;
+    let next = items
+        .last()
+        .filter(|_| has_more)
+        .map(|last| MemberCursor { joined_at: last.joined_at, user_id: last.user.id });
+    Ok(Page { items, next })
+}
+
+fn snapshot(
+    connection: &mut SqliteConnection,
+    id: ConversationId,
+    users: &[UserId],
+) -> Work<Option<Snapshot>> {
+    let Some((conversation, head, None)) = find(connection, id)? else { return Ok(None) };
+    let key = Key::from(id);
+    let owners: i64 = members::table
+        .filter(members::conversation_id.eq(key))
+        // In words, so that the index on those in charge can be used.
+        .filter(sql::<Bool>("members.role = 2"))
+        .filter(sql::<Bool>("members.role > 0"))
+        .filter(members::left_seq.is_null())
+        .count()
+        .get_result(connection)?;
+    let rows: Vec<MemberRow> = members::table
+        .filter(members::conversation_id.eq(key))
+        .filter(members::user_id.eq_any(users.iter().copied().map(Key::from)))
+        .filter(members::left_seq.is_null())
+        .select(MemberRow::as_select())
+        .load(connection)?;
+    let members = rows
+        .into_iter()
+        .map(|row| Ok(MemberSnapshot { user_id: row.user_id.into(), role: row.role()? }))
+        .collect::<Result<_, StoreError>>()?;
+    Ok(Some(Snapshot {
+        conversation,
+        head,
+        owners: u32::try_from(owners).unwrap_or(u32::MAX),
+        members,
+    }))
+}
+
+fn hide(connection: &mut SqliteConnection, member: UserId, id: ConversationId) -> Work<bool> {
+    let Some(place) = cards::place(connection, member, id)? else { return Ok(false) };
+    let last_seq = place.head.last_seq;
+    if place.member.is_hidden(last_seq) {
+        return Ok(true);
+    }
+    let Watermarks { delivered, read } = Watermarks::starting_after(last_seq);
+    let changed = store::next_number(connection)?;
+    diesel::update(members::table.find((Key::from(id), Key::from(member))))
+        .set((
+            members::hidden.eq(true),
+            members::first_seq.eq(last_seq + 1),
+            members::delivered_seq.eq(delivered),
+            members::read_seq.eq(read),
+            members::changed.eq(changed),
+        ))
+        .execute(connection)?;
+    Ok(true)
+}

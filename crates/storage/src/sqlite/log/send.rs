@@ -1,0 +1,238 @@
+//! Appending messages.
+
+use std::sync::Arc;
+
+use diesel::{
+    prelude::*,
+    result::{DatabaseErrorKind, Error as DieselError},
+};
+use kith_domain::{
+    Code, ConversationId, MessageId, Refusal, Timestamp,
+    conversation::{Conversation, Head},
+    group::{Action, may},
+    message::{Digest, Message, ReplyRef, is_retry},
+};
+use kith_ports::{
+    StoreError,
+    log::{Applied, Rejected, Send},
+};
+
+use super::{
+    Outcome, direct,
+    statements::InsertMessage,
+    working_set::{Standing, WorkingSet},
+};
+use crate::{
+    queries::{answered, messages_with_answered},
+    rows::{MessageRow, message, message_kind_number},
+    schema::messages,
+    sqlite::{
+        error::{Work, cause},
+        messages::first_visible,
+    },
+    types::Key,
+};
+
+pub(super) fn send(
+    set: &mut WorkingSet<'_>,
+    id: ConversationId,
+    at: Timestamp,
+    send: &Send,
+) -> Work<Outcome> {
+    let Some(slot) = set.slot(id) else { return first(set, id, at, send) };
+    if slot.is_deleted() {
+        // With its messages, what was sent to it is forgotten.
+        return Ok(Err(Refusal::not_a_member().into()));
+    }
+    let (conversation, head) = (Arc::clone(&slot.conversation), slot.head);
+    let reply_to = match judge(set, &conversation, send)? {
+        Ok(reply_to) => reply_to,
+        Err(refusal) => {
+            let before = duplicate(set, &conversation, send)?;
+            return Ok(before.unwrap_or_else(|| Err(refusal.into())));
+        }
+    };
+    let message = numbered(&conversation, head, at, send, reply_to);
+    let caught_up = set.has_caught_up(id, send.sender_id)?;
+    if !insert(set, &message, send.digest)? {
+        return match duplicate(set, &conversation, send)? {
+            Some(outcome) => Ok(outcome),
+            None => Err(id_is_taken(send.id).into()),
+        };
+    }
+    advance(set, &message, caught_up)?;
+    Ok(Ok(Applied::Sent { message: Arc::new(message), conversation }))
+}
+
+/// The first message of a direct chat, which makes it.
+fn first(
+    set: &mut WorkingSet<'_>,
+    id: ConversationId,
+    at: Timestamp,
+    send: &Send,
+) -> Work<Outcome> {
+    let Some(peer) = send.peer else { return Ok(Err(Refusal::not_a_member().into())) };
+    let (slot, members) = match direct::new(set, id, at, (send.sender_id, peer), "to")? {
+        Ok(new) => new,
+        Err(refusal) => return Ok(Err(refusal.into())),
+    };
+    if send.reply_to.is_some() {
+        return Ok(Err(no_such_reply().into()));
+    }
+    let (conversation, head) = (Arc::clone(&slot.conversation), slot.head);
+    let message = numbered(&conversation, head, at, send, None);
+    if !insert(set, &message, send.digest)? {
+        return Err(id_is_taken(send.id).into());
+    }
+    set.create(slot, members);
+    advance(set, &message, true)?;
+    Ok(Ok(Applied::Sent { message: Arc::new(message), conversation }))
+}
+
+/// Whether the sender may send this here, and what it answers.
+fn judge(
+    set: &mut WorkingSet<'_>,
+    conversation: &Conversation,
+    send: &Send,
+) -> Work<Result<Option<ReplyRef>, Refusal>> {
+    let id = conversation.id;
+    let sender = set.person(id, send.sender_id)?;
+    let Some(place) = sender.current().filter(|_| sender.standing == Standing::Living) else {
+        return Ok(Err(Refusal::not_a_member()));
+    };
+    let (role, first_seq) = (place.role()?, place.first_seq);
+    if let Err(refusal) = may(conversation.kind, conversation.posting, role, Action::Send) {
+        return Ok(Err(refusal));
+    }
+    if let Some(peer) = conversation.peer_of(send.sender_id) {
+        let standing = set.person(id, peer)?.standing;
+        if let Err(refusal) = direct::reachable(standing, "to") {
+            return Ok(Err(refusal));
+        }
+    }
+    let Some(answered) = send.reply_to else { return Ok(Ok(None)) };
+    let visible_from = first_visible(conversation.kind, first_seq);
+    let reply = find_reply(set, id, answered)?.filter(|reply| reply.seq >= visible_from);
+    Ok(reply.map(Some).ok_or_else(no_such_reply))
+}
+
+fn find_reply(
+    set: &mut WorkingSet<'_>,
+    id: ConversationId,
+    answered: MessageId,
+) -> Work<Option<ReplyRef>> {
+    let row: Option<(i64, Key)> = messages::table
+        .filter(messages::id.eq(Key::from(answered)))
+        .filter(messages::conversation_id.eq(Key::from(id)))
+        .select((messages::seq, messages::sender_id))
+        .first(set.connection)
+        .optional()?;
+    Ok(row.map(|(seq, sender)| ReplyRef { id: answered, seq, sender_id: sender.into() }))
+}
+
+fn no_such_reply() -> Refusal {
+    Refusal::field(
+        "reply_to",
+        Code::InvalidValue,
+        "is not the id of a message in this conversation that you can see",
+    )
+}
+
+/// The message with the numbers that come next.
+fn numbered(
+    conversation: &Conversation,
+    head: Head,
+    at: Timestamp,
+    send: &Send,
+    reply_to: Option<ReplyRef>,
+) -> Message {
+    Message {
+        id: send.id,
+        conversation_id: conversation.id,
+        seq: head.last_seq + 1,
+        version: head.version + 1,
+        sender_id: send.sender_id,
+        client_message_id: send.client_message_id.clone(),
+        kind: send.kind,
+        content: Some(send.content.clone()),
+        reply_to,
+        created_at: at,
+        edited_at: None,
+        deleted_at: None,
+        pinned_at: None,
+    }
+}
+
+/// Stores a message. `false`, with nothing written, if one of its keys is there already.
+///
+/// Trying is cheaper than looking first: almost every send is the first with its id.
+fn insert(set: &mut WorkingSet<'_>, message: &Message, digest: Digest) -> Work<bool> {
+    let inserted = InsertMessage {
+        conversation_id: &message.conversation_id.into(),
+        seq: &message.seq,
+        id: &message.id.into(),
+        sender_id: &message.sender_id.into(),
+        client_message_id: message.client_message_id.as_str(),
+        digest: &digest.0,
+        kind: &message_kind_number(message.kind),
+        content: message.content.as_ref().map_or("", |content| content.as_str()),
+        reply_to: &message.reply_to.map(|reply| reply.seq),
+        version: &message.version,
+        created_at: &message.created_at.into(),
+    }
+    .execute(set.connection);
+    match inserted {
+        Ok(_) => Ok(true),
+        Err(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Moves the head to a message that was stored, and its sender's marks.
+fn advance(set: &mut WorkingSet<'_>, message: &Message, caught_up: bool) -> Work<()> {
+    let id = message.conversation_id;
+    if let Some(slot) = set.slot(id) {
+        let head = slot.edit_head();
+        head.last_seq = message.seq;
+        head.version = message.version;
+        head.last_message_at = Some(message.created_at);
+    }
+    let sender = set.person(id, message.sender_id)?;
+    let marks = sender.current().map(|place| place.marks().after_sending(message.seq, caught_up));
+    if let Some(marks) = marks {
+        sender.mark(marks, message.created_at);
+    }
+    Ok(())
+}
+
+/// What a send that came before is answered with; `None` if it never came.
+fn duplicate(
+    set: &mut WorkingSet<'_>,
+    conversation: &Arc<Conversation>,
+    send: &Send,
+) -> Work<Option<Outcome>> {
+    let row: Option<(MessageRow, Option<(Key, Key)>, Vec<u8>)> = messages_with_answered()
+        .filter(messages::conversation_id.eq(Key::from(conversation.id)))
+        .filter(messages::sender_id.eq(Key::from(send.sender_id)))
+        .filter(messages::client_message_id.eq(send.client_message_id.as_str()))
+        .select((MessageRow::as_select(), answered(), messages::digest))
+        .first(set.connection)
+        .optional()?;
+    let Some((row, reply, digest)) = row else { return Ok(None) };
+    let digest = <[u8; 32]>::try_from(digest.as_slice()).map_err(|error| StoreError::Corrupt {
+        table: "messages",
+        id: row.id.0.to_string(),
+        what: format!("digest {error}"),
+    })?;
+    Ok(Some(match is_retry(Digest(digest), send.digest) {
+        Ok(()) => {
+            Ok(Applied::Duplicate(Arc::new(message((row, reply))?), Arc::clone(conversation)))
+        }
+        Err(refusal) => Err(Rejected::Refused(refusal)),
+    }))
+}
+
+/// The server makes ids; one that is taken by another message is a fault of its own.
+fn id_is_taken(id: MessageId) -> StoreError {
+    StoreError::Other(cause(format!("the message id {id} is taken by another message")))
+}

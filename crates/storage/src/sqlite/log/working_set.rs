@@ -1,0 +1,413 @@
+//! What a batch works on: read once, changed in memory, written once.
+
+use std::{
+    collections::{BTreeSet, HashMap, hash_map::Entry},
+    sync::Arc,
+};
+
+use diesel::{prelude::*, sqlite::SqliteConnection};
+use kith_domain::{
+    ConversationId, Timestamp, UserId,
+    conversation::{Conversation, Head, Seq, Version},
+    group::Role,
+    receipt::Watermarks,
+};
+
+use super::statements::{InsertHead, PutConversation, PutMember, UpdateHead, UpdateMarks};
+use crate::{
+    rows::{MemberRow, kind_number, posting_number, role_number},
+    schema::{members, messages, users},
+    sqlite::{conversations, error::Work, store},
+    types::{Key, Moment},
+};
+
+/// A conversation in the set.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) conversation: Arc<Conversation>,
+    pub(super) head: Head,
+    pub(super) deleted_at: Option<Timestamp>,
+    head_is: State,
+    conversation_is: State,
+}
+
+/// What a row in the set has to do with the one in the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// There, and the same.
+    Clean,
+    /// There, and changed since.
+    Changed,
+    /// Not there yet.
+    New,
+}
+
+impl State {
+    fn touch(&mut self) {
+        if *self == Self::Clean {
+            *self = Self::Changed;
+        }
+    }
+}
+
+impl Slot {
+    /// A conversation that is being made.
+    pub(super) fn new(conversation: Conversation) -> Self {
+        Self {
+            head: Head { last_seq: 0, version: 1, member_epoch: 1, last_message_at: None },
+            conversation: Arc::new(conversation),
+            deleted_at: None,
+            head_is: State::New,
+            conversation_is: State::New,
+        }
+    }
+
+    pub(super) const fn is_deleted(&self) -> bool {
+        self.deleted_at.is_some()
+    }
+
+    /// The conversation, to be changed.
+    pub(super) fn edit(&mut self) -> &mut Conversation {
+        self.conversation_is.touch();
+        Arc::make_mut(&mut self.conversation)
+    }
+
+    /// The head, to be changed.
+    pub(super) fn edit_head(&mut self) -> &mut Head {
+        self.head_is.touch();
+        &mut self.head
+    }
+
+    /// Counts a durable change and returns its number.
+    pub(super) fn next_version(&mut self) -> Version {
+        let head = self.edit_head();
+        head.version += 1;
+        head.version
+    }
+
+    /// Deletes it for all.
+    pub(super) fn delete(&mut self, at: Timestamp) {
+        self.conversation_is.touch();
+        self.deleted_at = Some(at);
+    }
+}
+
+/// Whether an account can take part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    Living,
+    Erased,
+    Unknown,
+}
+
+/// An account, as a conversation sees it.
+#[derive(Debug)]
+pub(super) struct Person {
+    pub(super) standing: Standing,
+    /// The place in the conversation, also of one who has left.
+    place: Option<MemberRow>,
+    place_is: PlaceState,
+    /// Known to have something unread. Unknown is `false`: it is looked up when it is needed.
+    behind: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PlaceState {
+    Clean,
+    /// Only the marks were moved.
+    Marked,
+    /// Anything may be different.
+    Changed,
+}
+
+impl Person {
+    /// The place of one who is in it now.
+    pub(super) fn current(&self) -> Option<&MemberRow> {
+        self.place.as_ref().filter(|place| place.left_seq.is_none())
+    }
+
+    /// The place of one who is in it now, to be changed.
+    pub(super) fn edit(&mut self) -> Option<&mut MemberRow> {
+        let place = self.place.as_mut().filter(|place| place.left_seq.is_none())?;
+        self.place_is = PlaceState::Changed;
+        Some(place)
+    }
+
+    /// Gives the person a place, instead of any he had.
+    pub(super) fn put(&mut self, place: MemberRow) {
+        self.place = Some(place);
+        self.place_is = PlaceState::Changed;
+        self.behind = false;
+    }
+
+    /// Moves the marks of one who is in it now.
+    pub(super) fn mark(&mut self, marks: Watermarks, at: Timestamp) {
+        let Some(place) = self.place.as_mut().filter(|place| place.marks() != marks) else {
+            return;
+        };
+        if place.delivered_seq != marks.delivered {
+            (place.delivered_seq, place.delivered_at) = (marks.delivered, Some(at.into()));
+        }
+        if place.read_seq != marks.read {
+            (place.read_seq, place.read_at) = (marks.read, Some(at.into()));
+        }
+        if self.place_is == PlaceState::Clean {
+            self.place_is = PlaceState::Marked;
+        }
+    }
+}
+
+/// The place of one who comes in while `last_seq` is the newest message.
+pub(super) fn new_place(
+    conversation: ConversationId,
+    user: UserId,
+    role: Role,
+    at: Timestamp,
+    (last_seq, version): (Seq, Version),
+) -> MemberRow {
+    let Watermarks { delivered, read } = Watermarks::starting_after(last_seq);
+    MemberRow {
+        conversation_id: conversation.into(),
+        user_id: user.into(),
+        role: role_number(role),
+        joined_at: at.into(),
+        first_seq: last_seq + 1,
+        left_seq: None,
+        version,
+        delivered_seq: delivered,
+        delivered_at: None,
+        read_seq: read,
+        read_at: None,
+        muted_until: None,
+        pinned: false,
+        archived: false,
+        hidden: false,
+    }
+}
+
+/// The rows that a batch works on.
+pub(super) struct WorkingSet<'c> {
+    pub(super) connection: &'c mut SqliteConnection,
+    slots: HashMap<ConversationId, Slot>,
+    people: HashMap<(ConversationId, UserId), Person>,
+}
+
+impl<'c> WorkingSet<'c> {
+    pub(super) fn new(connection: &'c mut SqliteConnection) -> Self {
+        Self { connection, slots: HashMap::new(), people: HashMap::new() }
+    }
+
+    /// Reads the conversations that are there, in the order of their ids, before anything else.
+    pub(super) fn load(&mut self, ids: impl Iterator<Item = ConversationId>) -> Work<()> {
+        for id in ids.collect::<BTreeSet<_>>() {
+            if let Some((conversation, head, deleted_at)) =
+                conversations::find(self.connection, id)?
+            {
+                let slot = Slot {
+                    conversation: Arc::new(conversation),
+                    head,
+                    deleted_at: deleted_at.map(Into::into),
+                    head_is: State::Clean,
+                    conversation_is: State::Clean,
+                };
+                self.slots.insert(id, slot);
+            }
+        }
+        Ok(())
+    }
+
+    /// A conversation of the batch; deleted ones too.
+    pub(super) fn slot(&mut self, id: ConversationId) -> Option<&mut Slot> {
+        self.slots.get_mut(&id)
+    }
+
+    /// Adds a conversation that is being made, with its first members.
+    pub(super) fn create(&mut self, slot: Slot, members: Vec<MemberRow>) {
+        let id = slot.conversation.id;
+        self.slots.insert(id, slot);
+        for place in members {
+            let person = Person {
+                standing: Standing::Living,
+                place: Some(place),
+                place_is: PlaceState::Changed,
+                behind: false,
+            };
+            let user_id = person.place.as_ref().map(|place| place.user_id);
+            if let Some(user_id) = user_id {
+                self.people.insert((id, user_id.into()), person);
+            }
+        }
+    }
+
+    /// An account and its place in a conversation.
+    pub(super) fn person(&mut self, id: ConversationId, user: UserId) -> Work<&mut Person> {
+        match self.people.entry((id, user)) {
+            Entry::Occupied(entry) => Ok(entry.into_mut()),
+            Entry::Vacant(entry) => Ok(entry.insert(find_person(self.connection, id, user)?)),
+        }
+    }
+
+    /// Whether a member has read all there was for him to read.
+    pub(super) fn has_caught_up(&mut self, id: ConversationId, user: UserId) -> Work<bool> {
+        let last_seq = self.slots.get(&id).map_or(0, |slot| slot.head.last_seq);
+        let person = self.person(id, user)?;
+        let Some(read_seq) = person.current().map(|place| place.read_seq) else { return Ok(false) };
+        if person.behind || read_seq >= last_seq {
+            return Ok(!person.behind);
+        }
+        let unread: Option<i64> = messages::table
+            .filter(messages::conversation_id.eq(Key::from(id)))
+            .filter(messages::seq.gt(read_seq))
+            .filter(messages::sender_id.ne(Key::from(user)))
+            .filter(messages::deleted_at.is_null())
+            .select(messages::seq)
+            .first(self.connection)
+            .optional()?;
+        self.person(id, user)?.behind = unread.is_some();
+        Ok(unread.is_none())
+    }
+
+    /// Forgets who is behind, since a message was deleted.
+    pub(super) fn forget_who_is_behind(&mut self, id: ConversationId) {
+        for ((conversation, _), person) in &mut self.people {
+            if *conversation == id {
+                person.behind = false;
+            }
+        }
+    }
+
+    /// Writes what was changed, under the number of this transaction.
+    pub(super) fn save(self) -> Work<()> {
+        let Self { connection, slots, people } = self;
+        let slots: Vec<_> = slots
+            .values()
+            .filter(|slot| (slot.head_is, slot.conversation_is) != (State::Clean, State::Clean))
+            .collect();
+        let people: Vec<_> =
+            people.values().filter(|person| person.place_is != PlaceState::Clean).collect();
+        if slots.is_empty() && people.is_empty() {
+            return Ok(());
+        }
+        let changed = store::next_number(connection)?;
+        for slot in slots {
+            save_slot(connection, slot, changed)?;
+        }
+        for person in people {
+            save_person(connection, person, changed)?;
+        }
+        Ok(())
+    }
+}
+
+fn find_person(
+    connection: &mut SqliteConnection,
+    id: ConversationId,
+    user: UserId,
+) -> Work<Person> {
+    let his_place = members::user_id.eq(users::id).and(members::conversation_id.eq(Key::from(id)));
+    let row: Option<(Option<Moment>, Option<MemberRow>)> = users::table
+        .left_join(members::table.on(his_place))
+        .filter(users::id.eq(Key::from(user)))
+        .select((users::deleted_at, Option::<MemberRow>::as_select()))
+        .first(connection)
+        .optional()?;
+    let (standing, place) = match row {
+        None => (Standing::Unknown, None),
+        Some((Some(_), place)) => (Standing::Erased, place),
+        Some((None, place)) => (Standing::Living, place),
+    };
+    Ok(Person { standing, place, place_is: PlaceState::Clean, behind: false })
+}
+
+fn save_slot(connection: &mut SqliteConnection, slot: &Slot, changed: i64) -> Work<()> {
+    let Slot { conversation, head, deleted_at, head_is, conversation_is } = slot;
+    let id = Key::from(conversation.id);
+    if *conversation_is != State::Clean {
+        PutConversation {
+            id: &id,
+            kind: &kind_number(conversation.kind),
+            name: &conversation.name.as_ref().map(|name| name.as_str()),
+            description: &conversation.description.as_ref().map(|text| text.as_str()),
+            posting: &posting_number(conversation.posting),
+            user_a: &conversation.pair.map(|(a, _)| a.into()),
+            user_b: &conversation.pair.map(|(_, b)| b.into()),
+            created_by: &conversation.created_by.into(),
+            created_at: &conversation.created_at.into(),
+            updated_at: &conversation.updated_at.into(),
+            member_count: &i32::try_from(conversation.member_count).unwrap_or(i32::MAX),
+            settings_epoch: &conversation.settings_epoch,
+            changed: &changed,
+            deleted_at: &deleted_at.map(Into::into),
+        }
+        .execute(connection)?;
+    }
+    let Head { last_seq, version, member_epoch, last_message_at } = head;
+    let last_message_at = &last_message_at.map(Into::into);
+    match head_is {
+        State::Clean => {}
+        State::Changed => {
+            UpdateHead {
+                conversation_id: &id,
+                last_seq,
+                version,
+                member_epoch,
+                last_message_at,
+                changed: &changed,
+            }
+            .execute(connection)?;
+        }
+        State::New => {
+            InsertHead {
+                conversation_id: &id,
+                last_seq,
+                version,
+                member_epoch,
+                last_message_at,
+                changed: &changed,
+            }
+            .execute(connection)?;
+        }
+    }
+    Ok(())
+}
+
+fn save_person(connection: &mut SqliteConnection, person: &Person, changed: i64) -> Work<()> {
+    let Some(place) = &person.place else { return Ok(()) };
+    match person.place_is {
+        PlaceState::Clean => {}
+        PlaceState::Marked => {
+            UpdateMarks {
+                conversation_id: &place.conversation_id,
+                user_id: &place.user_id,
+                delivered_seq: &place.delivered_seq,
+                delivered_at: &place.delivered_at,
+                read_seq: &place.read_seq,
+                read_at: &place.read_at,
+                changed: &changed,
+            }
+            .execute(connection)?;
+        }
+        PlaceState::Changed => {
+            PutMember {
+                conversation_id: &place.conversation_id,
+                user_id: &place.user_id,
+                role: &place.role,
+                joined_at: &place.joined_at,
+                first_seq: &place.first_seq,
+                left_seq: &place.left_seq,
+                version: &place.version,
+                delivered_seq: &place.delivered_seq,
+                delivered_at: &place.delivered_at,
+                read_seq: &place.read_seq,
+                read_at: &place.read_at,
+                muted_until: &place.muted_until,
+                pinned: &place.pinned,
+                archived: &place.archived,
+                hidden: &place.hidden,
+                changed: &changed,
+            }
+            .execute(connection)?;
+        }
+    }
+    Ok(())
+}

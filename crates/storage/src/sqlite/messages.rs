@@ -1,0 +1,238 @@
+//! Reads of messages.
+
+use async_trait::async_trait;
+use diesel::{prelude::*, sqlite::SqliteConnection};
+use kith_domain::{
+    ConversationId, MessageId, UserId,
+    conversation::{Kind, Seq},
+    message::Message,
+};
+use kith_ports::{
+    HistoryPage, HistorySelector, MessageContext, MessageStore, StoreError, StoreResult,
+};
+
+use super::{Sqlite, cards, error::Work};
+use crate::{
+    queries::{answered, messages_with_answered},
+    rows::{MemberRow, MessageRow, message},
+    schema::{conversations, members, messages},
+    types::Key,
+};
+
+#[async_trait]
+impl MessageStore for Sqlite {
+    async fn history(
+        &self,
+        viewer: UserId,
+        id: ConversationId,
+        selector: HistorySelector,
+        limit: usize,
+    ) -> StoreResult<Option<HistoryPage>> {
+        self.read(move |connection| history(connection, viewer, id, selector, limit)).await
+    }
+
+    async fn message(&self, viewer: UserId, id: MessageId) -> StoreResult<Option<MessageContext>> {
+        self.read(move |connection| context(connection, viewer, id)).await
+    }
+
+    async fn sent_by(
+        &self,
+        sender: UserId,
+        after: Option<MessageId>,
+        limit: usize,
+    ) -> StoreResult<Vec<(ConversationId, MessageId)>> {
+        self.read(move |connection| {
+            let after = after.map_or(Key(uuid::Uuid::nil()), Key::from);
+            let rows: Vec<(Key, Key)> = messages::table
+                .inner_join(
+                    conversations::table.on(conversations::id.eq(messages::conversation_id)),
+                )
+                .filter(messages::sender_id.eq(Key::from(sender)))
+                .filter(messages::id.gt(after))
+                .filter(messages::deleted_at.is_null())
+                .filter(conversations::deleted_at.is_null())
+                .order(messages::id.asc())
+                .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+                .select((messages::conversation_id, messages::id))
+                .load(connection)?;
+            Ok(rows.into_iter().map(|(chat, id)| (chat.into(), id.into())).collect())
+        })
+        .await
+    }
+}
+
+/// The messages of a conversation from one number to another, both included, the oldest first.
+fn between(
+    connection: &mut SqliteConnection,
+    id: ConversationId,
+    from: Seq,
+    to: Seq,
+) -> Work<Vec<Message>> {
+    let rows: Vec<(MessageRow, Option<(Key, Key)>)> = messages_with_answered()
+        .filter(messages::conversation_id.eq(Key::from(id)))
+        .filter(messages::seq.ge(from))
+        .filter(messages::seq.le(to))
+        .order(messages::seq.asc())
+        .select((MessageRow::as_select(), answered()))
+        .load(connection)?;
+    Ok(rows.into_iter().map(message).collect::<Result<_, StoreError>>()?)
+}
+
+/// A page, as the numbers of its first and last message, and what lies beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Span {
+    from: Seq,
+    to: Seq,
+    has_before: bool,
+    has_after: bool,
+}
+
+impl Span {
+    /// Which page it is when the viewer sees the messages from `first` to `last`.
+    ///
+    /// Numbers are dense, so this is arithmetic and not a search.
+    fn of(selector: HistorySelector, limit: usize, first: Seq, last: Seq) -> Self {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let up_to = |to: Seq| (first.max(to.saturating_sub(limit - 1)), to);
+        let starting = |from: Seq| (from, last.min(from.saturating_add(limit - 1)));
+        let (from, to) = match selector {
+            HistorySelector::Newest => up_to(last),
+            HistorySelector::Before(seq) => up_to(last.min(seq.saturating_sub(1))),
+            HistorySelector::After(seq) => starting(first.max(seq.saturating_add(1))),
+            HistorySelector::Around(seq) => starting(first.max(seq.saturating_sub(limit / 2))),
+        };
+        Self {
+            from,
+            to,
+            has_before: first <= last.min(from.saturating_sub(1)),
+            has_after: first.max(to.saturating_add(1)) <= last,
+        }
+    }
+}
+
+fn history(
+    connection: &mut SqliteConnection,
+    viewer: UserId,
+    id: ConversationId,
+    selector: HistorySelector,
+    limit: usize,
+) -> Work<Option<HistoryPage>> {
+    let Some(place) = cards::place(connection, viewer, id)? else { return Ok(None) };
+    let span = Span::of(selector, limit, place.first_visible(), place.head.last_seq);
+    Ok(Some(HistoryPage {
+        items: between(connection, id, span.from, span.to)?,
+        has_before: span.has_before,
+        has_after: span.has_after,
+        version: place.head.version,
+    }))
+}
+
+fn context(
+    connection: &mut SqliteConnection,
+    viewer: UserId,
+    id: MessageId,
+) -> Work<Option<MessageContext>> {
+    let row: Option<(MessageRow, Option<(Key, Key)>)> = messages_with_answered()
+        .filter(messages::id.eq(Key::from(id)))
+        .select((MessageRow::as_select(), answered()))
+        .first(connection)
+        .optional()?;
+    let Some(row) = row else { return Ok(None) };
+    let message = message(row)?;
+    let Some(place) = cards::place(connection, viewer, message.conversation_id)? else {
+        return Ok(None);
+    };
+    if message.seq < place.first_visible() {
+        return Ok(None);
+    }
+    let sender: Option<MemberRow> = members::table
+        .filter(members::conversation_id.eq(Key::from(message.conversation_id)))
+        .filter(members::user_id.eq(Key::from(message.sender_id)))
+        .filter(members::left_seq.is_null())
+        .select(MemberRow::as_select())
+        .first(connection)
+        .optional()?;
+    Ok(Some(MessageContext {
+        my_role: place.member.role()?,
+        sender_role: sender.map(|sender| sender.role()).transpose()?,
+        member_epoch: place.head.member_epoch,
+        conversation: place.conversation,
+        message,
+    }))
+}
+
+/// The first message that a member sees: all of a channel, else what came after he joined.
+pub(super) const fn first_visible(kind: Kind, first_seq: Seq) -> Seq {
+    match kind {
+        Kind::Channel => 1,
+        Kind::Direct | Kind::Group => first_seq,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use HistorySelector::{After, Around, Before, Newest};
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(Newest, 4, (7, 10, true, false))]
+    #[case(Newest, 50, (3, 10, false, false))]
+    #[case(Before(7), 2, (5, 6, true, true))]
+    #[case(Before(5), 50, (3, 4, false, true))]
+    #[case(Before(99), 2, (9, 10, true, false))]
+    #[case(After(7), 2, (8, 9, true, true))]
+    #[case(After(0), 2, (3, 4, false, true))]
+    #[case(After(8), 2, (9, 10, true, false))]
+    #[case(Around(6), 4, (4, 7, true, true))]
+    #[case(Around(3), 4, (3, 6, false, true))]
+    #[case(Around(10), 4, (8, 10, true, false))]
+    fn pages(
+        #[case] selector: HistorySelector,
+        #[case] limit: usize,
+        #[case] (from, to, has_before, has_after): (Seq, Seq, bool, bool),
+    ) {
+        let page = Span { from, to, has_before, has_after };
+        assert_eq!(Span::of(selector, limit, 3, 10), page);
+    }
+
+    #[rstest]
+    #[case(Before(3), false, true)]
+    #[case(Before(i64::MIN), false, true)]
+    #[case(After(10), true, false)]
+    #[case(After(i64::MAX), true, false)]
+    #[case(Around(i64::MAX), true, false)]
+    fn empty_pages(#[case] selector: HistorySelector, #[case] before: bool, #[case] after: bool) {
+        let page = Span::of(selector, 5, 3, 10);
+        assert!(page.from > page.to, "{page:?}");
+        assert_eq!((page.has_before, page.has_after), (before, after));
+    }
+
+    #[test]
+    fn an_empty_history_has_nothing_beside_it() {
+        for selector in [Newest, Before(5), After(0), Around(1)] {
+            let page = Span::of(selector, 5, 1, 0);
+            assert!(page.from > page.to && !page.has_before && !page.has_after, "{page:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn pages_back_to_back_show_everything_once(
+            first in 1i64..5, count in 0i64..40, limit in 1usize..9,
+        ) {
+            let last = first + count - 1;
+            let mut seen = Vec::new();
+            let mut page = Span::of(Newest, limit, first, last);
+            loop {
+                seen.extend((page.from..=page.to).rev());
+                if !page.has_before { break }
+                page = Span::of(Before(page.from), limit, first, last);
+            }
+            let all: Vec<Seq> = (first..=last).rev().collect();
+            prop_assert_eq!(seen, all);
+        }
+    }
+}

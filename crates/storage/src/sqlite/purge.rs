@@ -1,0 +1,47 @@
+//! The messages of deleted conversations, taken away in small slices behind other writes.
+
+use diesel::{prelude::*, sqlite::SqliteConnection};
+use kith_domain::ConversationId;
+
+use super::error::Work;
+use crate::{
+    schema::{conversations, messages},
+    types::Key,
+};
+
+/// How many messages go at once.
+const SLICE: i64 = 500;
+
+/// The deleted conversations that still have messages.
+pub(super) fn left_over(connection: &mut SqliteConnection) -> Work<Vec<ConversationId>> {
+    let messages = messages::table.filter(messages::conversation_id.eq(conversations::id));
+    let ids: Vec<Key> = conversations::table
+        .filter(conversations::deleted_at.is_not_null())
+        .filter(diesel::dsl::exists(messages))
+        .select(conversations::id)
+        .load(connection)?;
+    Ok(ids.into_iter().map(Into::into).collect())
+}
+
+/// Deletes the oldest messages of a deleted conversation. `true` if there may be more.
+pub(super) fn slice(connection: &mut SqliteConnection, id: ConversationId) -> Work<bool> {
+    let deleted = conversations::table
+        .filter(conversations::id.eq(Key::from(id)))
+        .filter(conversations::deleted_at.is_not_null())
+        .select(conversations::id);
+    if deleted.first::<Key>(connection).optional()?.is_none() {
+        // The transaction that was to delete it was rolled back.
+        return Ok(false);
+    }
+    let of_conversation = messages::conversation_id.eq(Key::from(id));
+    let first: Option<i64> = messages::table
+        .filter(of_conversation)
+        .select(messages::seq)
+        .order(messages::seq.asc())
+        .first(connection)
+        .optional()?;
+    let Some(first) = first else { return Ok(false) };
+    diesel::delete(messages::table.filter(of_conversation).filter(messages::seq.lt(first + SLICE)))
+        .execute(connection)?;
+    Ok(true)
+}

@@ -1,0 +1,53 @@
+//! Statements whose text never changes, written by hand.
+//!
+//! Diesel prepares anew, on every call, what it cannot be sure about: each UPDATE, each
+//! `ON CONFLICT`. A type made here has one text, says so by its `QueryId`, and is prepared once for
+//! each connection.
+
+/// Makes a statement: `Name { field: Type } [-> SqlTypes] { "text", {field: SqlType}, "text", … }`.
+///
+/// Fields are borrowed, so that nothing is copied to be bound.
+macro_rules! statement {
+    (
+        $(#[$doc:meta])*
+        $name:ident { $($field:ident: $type:ty),* $(,)? } $(-> $row:ty)?
+        { $($part:tt),* $(,)? }
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub(super) struct $name<'a> {
+            $(pub(super) $field: &'a $type,)*
+        }
+
+        impl diesel::query_builder::QueryFragment<diesel::sqlite::Sqlite> for $name<'_> {
+            fn walk_ast<'b>(
+                &'b self,
+                mut out: diesel::query_builder::AstPass<'_, 'b, diesel::sqlite::Sqlite>,
+            ) -> diesel::QueryResult<()> {
+                $($crate::sqlite::statement::statement!(@part self, out, $part);)*
+                Ok(())
+            }
+        }
+
+        impl diesel::query_builder::QueryId for $name<'_> {
+            type QueryId = $name<'static>;
+            const HAS_STATIC_QUERY_ID: bool = true;
+        }
+
+        impl<C> diesel::query_dsl::RunQueryDsl<C> for $name<'_> {}
+
+        $(
+            impl diesel::query_builder::Query for $name<'_> {
+                type SqlType = $row;
+            }
+        )?
+    };
+    (@part $self:ident, $out:ident, {$field:ident: $type:ty}) => {
+        $out.push_bind_param::<$type, _>($self.$field)?;
+    };
+    (@part $self:ident, $out:ident, $text:literal) => {
+        $out.push_sql($text);
+    };
+}
+
+pub(super) use statement;

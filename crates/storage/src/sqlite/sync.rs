@@ -1,0 +1,143 @@
+//! Healing any absence: what changed for one person since a transaction.
+//!
+//! It goes by state, not by a list of events: each conversation of the viewer says when it, its
+//! head or his place in it were last written. So a sync costs as much as he has conversations,
+//! however long he was away.
+
+use diesel::{dsl::not, prelude::*, sqlite::SqliteConnection};
+use kith_domain::{ConversationId, UserId, conversation::Kind, user::User};
+use kith_ports::{SyncBody, SyncFrom, SyncRead};
+
+use super::{
+    cards::{Place, dress},
+    conversations::one_more,
+    error::Work,
+    store, users as accounts,
+};
+use crate::{
+    queries::{is_current, is_shown, memberships},
+    rows::{ConversationRow, HeadRow, MemberRow, kind_number},
+    schema::{conversations, heads, members, users},
+    types::Key,
+};
+
+/// Profiles of people in larger groups are asked for when they are shown.
+const SMALL_GROUP: i32 = 256;
+/// How many profiles a first sync brings.
+const FIRST_PROFILES: i64 = 1_000;
+/// What a sync without a token begins from: every transaction has a higher number.
+const BEGINNING: i64 = 0;
+
+pub(super) fn sync(
+    connection: &mut SqliteConnection,
+    viewer: UserId,
+    from: Option<SyncFrom>,
+    limit: usize,
+) -> Work<SyncRead> {
+    let now = store::horizon(connection)?;
+    let from = from.unwrap_or(SyncFrom { since: BEGINNING, ..now.clone() });
+    // A token from the future is of a database that was put back.
+    if from.incarnation != now.incarnation || from.since > now.since {
+        return Ok(SyncRead::Foreign);
+    }
+    let since = from.since;
+    let (horizon, after) = from.resume.map_or((now.since, None), |(at, id)| (at, Some(id)));
+
+    let rows = touched(connection, viewer, since, after, limit)?;
+    let has_more = rows.len() > limit;
+    let mut last = after;
+    let (mut places, mut removed) = (Vec::new(), Vec::new());
+    for row in rows.into_iter().take(limit) {
+        let (member, conversation, head) = row;
+        let gone = member.left_seq.is_some() || conversation.deleted_at.is_some();
+        let place = Place::new((member, conversation, head))?;
+        last = Some(place.conversation.id);
+        if gone || place.member.is_hidden(place.head.last_seq) {
+            removed.push(place.conversation.id);
+        } else {
+            places.push(place);
+        }
+    }
+    let users = if has_more { Vec::new() } else { profiles(connection, viewer, since)? };
+    let next = match last.filter(|_| has_more) {
+        Some(id) => SyncFrom { since, resume: Some((horizon, id)), ..now },
+        None => SyncFrom { since: horizon, resume: None, ..now },
+    };
+    Ok(SyncRead::Body(Box::new(SyncBody {
+        next,
+        has_more,
+        conversations: dress(connection, viewer, places)?,
+        removed,
+        users,
+    })))
+}
+
+/// The viewer's conversations that were written since, by id, one more than `limit`.
+fn touched(
+    connection: &mut SqliteConnection,
+    viewer: UserId,
+    since: i64,
+    after: Option<ConversationId>,
+    limit: usize,
+) -> Work<Vec<(MemberRow, ConversationRow, HeadRow)>> {
+    let after = after.map_or(Key(uuid::Uuid::nil()), Key::from);
+    let his_place = members::changed.ge(since);
+    let the_rest = heads::changed.ge(since).or(conversations::changed.ge(since));
+    let query = memberships()
+        .filter(members::user_id.eq(Key::from(viewer)))
+        .filter(members::conversation_id.gt(after))
+        .order(members::conversation_id.asc())
+        .limit(one_more(limit))
+        .select((MemberRow::as_select(), ConversationRow::as_select(), HeadRow::as_select()));
+    if since == BEGINNING {
+        // He has nothing yet that could be taken from him.
+        return Ok(query.filter(is_current()).filter(is_shown()).load(connection)?);
+    }
+    // What goes on where he is no more does not concern him, but that it was deleted does.
+    let deleted = conversations::deleted_at.is_not_null().and(conversations::changed.ge(since));
+    let there = is_current().and(is_shown());
+    let gone = not(is_current().and(is_shown()));
+    let rows = query
+        .filter(
+            there
+                .and(his_place.or(the_rest))
+                .or(gone.and(his_place.or(members::left_seq.is_null().and(deleted)))),
+        )
+        .load(connection)?;
+    Ok(rows)
+}
+
+/// Profiles written since, of people with whom the viewer shares a direct chat or a small group.
+fn profiles(connection: &mut SqliteConnection, viewer: UserId, since: i64) -> Work<Vec<User>> {
+    let any: Option<Key> = users::table
+        .filter(users::changed.ge(since))
+        .select(users::id)
+        .first(connection)
+        .optional()?;
+    if any.is_none() {
+        return Ok(Vec::new());
+    }
+    let (mine, theirs) = diesel::alias!(members as mine, members as theirs);
+    let small_group = conversations::kind
+        .eq(kind_number(Kind::Group))
+        .and(conversations::member_count.le(SMALL_GROUP));
+    let query = mine
+        .inner_join(
+            conversations::table.on(conversations::id.eq(mine.field(members::conversation_id))),
+        )
+        .inner_join(theirs.on(theirs.field(members::conversation_id).eq(conversations::id)))
+        .inner_join(users::table.on(users::id.eq(theirs.field(members::user_id))))
+        .filter(mine.field(members::user_id).eq(Key::from(viewer)))
+        .filter(mine.field(members::left_seq).is_null())
+        .filter(theirs.field(members::left_seq).is_null())
+        .filter(theirs.field(members::user_id).ne(Key::from(viewer)))
+        .filter(conversations::deleted_at.is_null())
+        .filter(conversations::kind.eq(kind_number(Kind::Direct)).or(small_group))
+        .filter(users::changed.ge(since))
+        .select(users::id)
+        .distinct()
+        .limit(if since == BEGINNING { FIRST_PROFILES } else { i64::MAX });
+    let ids: Vec<Key> = query.load(connection)?;
+    let ids: Vec<UserId> = ids.into_iter().map(Into::into).collect();
+    accounts::find(connection, &ids)
+}

@@ -1,0 +1,349 @@
+//! Accounts.
+
+use async_trait::async_trait;
+use diesel::{prelude::*, sqlite::SqliteConnection};
+use kith_domain::{
+    ConversationId, SessionId, Timestamp, UserId,
+    user::{DELETED_USER, ProfilePatch, User},
+};
+use kith_ports::{
+    Constraint, Credentials, LoginName, NewAccount, StoreError, StoreResult, UserCursor, UserStore,
+};
+
+use super::{Sqlite, error::Work, sessions, statement::statement, store};
+use crate::{
+    queries::people,
+    rows::{SessionRow, UserRow, visibility_number},
+    schema::{conversations, last_seen, members, messages, user_words, users},
+    types::{Key, Moment, sql},
+    words,
+};
+
+statement! {
+    /// Moves a last seen forward, of an account that lives.
+    Saw { user_id: Key, at: Moment } {
+        "INSERT INTO last_seen (user_id, at) SELECT id, ",
+        {at: sql::Timestamp},
+        " FROM users WHERE id = ",
+        {user_id: sql::Id},
+        " AND deleted_at IS NULL \
+         ON CONFLICT (user_id) DO UPDATE SET at = excluded.at WHERE excluded.at > last_seen.at"
+    }
+}
+
+#[async_trait]
+impl UserStore for Sqlite {
+    async fn register(&self, account: NewAccount) -> StoreResult<()> {
+        self.write(move |connection| register(connection, account)).await
+    }
+
+    async fn credentials(&self, name: &LoginName) -> StoreResult<Option<Credentials>> {
+        let name = name.clone();
+        self.read(move |connection| credentials(connection, &name)).await
+    }
+
+    async fn password_hash(&self, id: UserId) -> StoreResult<Option<String>> {
+        self.read(move |connection| {
+            let hash: Option<Option<String>> = users::table
+                .filter(users::id.eq(Key::from(id)))
+                .select(users::password_hash)
+                .first(connection)
+                .optional()?;
+            Ok(hash.flatten())
+        })
+        .await
+    }
+
+    async fn find(&self, ids: &[UserId]) -> StoreResult<Vec<User>> {
+        let ids = ids.to_vec();
+        self.read(move |connection| find(connection, &ids)).await
+    }
+
+    async fn search(
+        &self,
+        prefix: &str,
+        after: Option<UserCursor>,
+        limit: usize,
+    ) -> StoreResult<Vec<User>> {
+        let (from, to) = words::range(prefix);
+        self.read(move |connection| {
+            let mut found = user_words::table
+                .filter(user_words::word.ge(from))
+                .select(user_words::user_id)
+                .into_boxed();
+            if let Some(to) = to {
+                found = found.filter(user_words::word.lt(to));
+            }
+            let mut query = people()
+                .filter(users::id.eq_any(found))
+                .filter(users::deleted_at.is_null())
+                .order(users::username_key.asc())
+                .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+                .select(UserRow::as_select())
+                .into_boxed();
+            if let Some(UserCursor(key)) = after {
+                query = query.filter(users::username_key.gt(key));
+            }
+            into_users(query.load(connection)?)
+        })
+        .await
+    }
+
+    async fn update(&self, id: UserId, patch: ProfilePatch) -> StoreResult<Option<User>> {
+        self.write(move |connection| update(connection, id, &patch)).await
+    }
+
+    async fn set_password(
+        &self,
+        id: UserId,
+        password_hash: String,
+        keep: SessionId,
+        now: Timestamp,
+    ) -> StoreResult<Vec<SessionId>> {
+        self.write(move |connection| {
+            let living = users::table.find(Key::from(id)).filter(users::deleted_at.is_null());
+            let changed = diesel::update(living)
+                .set(users::password_hash.eq(password_hash))
+                .execute(connection)?;
+            if changed == 0 {
+                return Ok(Vec::new());
+            }
+            sessions::end_all(connection, id, Some(keep), now)
+        })
+        .await
+    }
+
+    async fn erase(&self, id: UserId, now: Timestamp) -> StoreResult<Vec<SessionId>> {
+        self.write(move |connection| erase(connection, id, now)).await
+    }
+
+    async fn saw(&self, seen: &[(UserId, Timestamp)]) -> StoreResult<()> {
+        let seen = seen.to_vec();
+        self.write(move |connection| {
+            for (id, at) in seen {
+                Saw { user_id: &id.into(), at: &at.into() }.execute(connection)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn contacts(&self, id: UserId) -> StoreResult<Vec<UserId>> {
+        self.read(move |connection| contacts(connection, id)).await
+    }
+
+    async fn have_written_to(&self, viewer: UserId, owners: &[UserId]) -> StoreResult<Vec<UserId>> {
+        let owners = owners.to_vec();
+        self.read(move |connection| {
+            let mut written = Vec::new();
+            for owner in owners {
+                // One probe of an index each; the direct chat's id follows from its two.
+                let chat = ConversationId::direct(owner, viewer);
+                if owner != viewer && has_written(connection, chat, owner)? {
+                    written.push(owner);
+                }
+            }
+            Ok(written)
+        })
+        .await
+    }
+}
+
+/// Accounts by id, in no particular order.
+pub(super) fn find(connection: &mut SqliteConnection, ids: &[UserId]) -> Work<Vec<User>> {
+    let rows = match ids {
+        [] => Vec::new(),
+        // The plan for one is kept; a list is planned each time.
+        [id] => people()
+            .filter(users::id.eq(Key::from(*id)))
+            .select(UserRow::as_select())
+            .load(connection)?,
+        ids => people()
+            .filter(users::id.eq_any(ids.iter().copied().map(Key::from)))
+            .select(UserRow::as_select())
+            .load(connection)?,
+    };
+    into_users(rows)
+}
+
+fn into_users(rows: Vec<UserRow>) -> Work<Vec<User>> {
+    Ok(rows.into_iter().map(TryInto::try_into).collect::<Result<_, StoreError>>()?)
+}
+
+fn register(connection: &mut SqliteConnection, account: NewAccount) -> Work<()> {
+    let NewAccount { user, password_hash, session, token_hash } = account;
+    let email_key = user.email.as_ref().map(kith_domain::text::Email::key);
+    let username_key = user.username.as_ref().map(kith_domain::text::Username::key);
+    refuse_taken(connection, email_key.as_deref(), username_key.as_deref())?;
+
+    let number = store::next_number(connection)?;
+    diesel::insert_into(users::table)
+        .values((
+            users::id.eq(Key::from(user.id)),
+            users::username.eq(user.username.as_ref().map(|name| name.as_str())),
+            users::username_key.eq(username_key),
+            users::email.eq(user.email.as_ref().map(|email| email.as_str())),
+            users::email_key.eq(email_key),
+            users::display_name.eq(user.display_name.as_str()),
+            users::about.eq(user.about.as_ref().map(|about| about.as_str())),
+            users::password_hash.eq(password_hash),
+            users::last_seen_visibility.eq(visibility_number(user.privacy.last_seen)),
+            users::read_receipts.eq(user.privacy.read_receipts),
+            users::changed.eq(number),
+            users::created_at.eq(Moment::from(user.created_at)),
+            users::deleted_at.eq(user.deleted_at.map(Moment::from)),
+        ))
+        .execute(connection)?;
+    index(connection, &user)?;
+    diesel::insert_into(crate::schema::sessions::table)
+        .values(SessionRow::new(session, token_hash))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// There is one writer: what is free now stays free until the commit.
+fn refuse_taken(
+    connection: &mut SqliteConnection,
+    email_key: Option<&str>,
+    username_key: Option<&str>,
+) -> Work<()> {
+    if let Some(key) = email_key {
+        let same = users::table.filter(users::email_key.eq(key)).select(users::id);
+        if same.first::<Key>(connection).optional()?.is_some() {
+            return Err(StoreError::Conflict(Constraint::Email).into());
+        }
+    }
+    if let Some(key) = username_key {
+        let same = users::table.filter(users::username_key.eq(key)).select(users::id);
+        if same.first::<Key>(connection).optional()?.is_some() {
+            return Err(StoreError::Conflict(Constraint::Username).into());
+        }
+    }
+    Ok(())
+}
+
+fn credentials(connection: &mut SqliteConnection, name: &LoginName) -> Work<Option<Credentials>> {
+    let columns = (UserRow::as_select(), users::password_hash);
+    // An erased account has neither key, so it is not found.
+    let row: Option<(UserRow, Option<String>)> = match name {
+        LoginName::Email(email) => people()
+            .filter(users::email_key.eq(email.key()))
+            .select(columns)
+            .first(connection)
+            .optional()?,
+        LoginName::Username(name) => people()
+            .filter(users::username_key.eq(name.key()))
+            .select(columns)
+            .first(connection)
+            .optional()?,
+    };
+    let Some((row, password_hash)) = row else { return Ok(None) };
+    Ok(Some(Credentials { user: row.try_into()?, password_hash }))
+}
+
+#[derive(AsChangeset)]
+#[diesel(table_name = users)]
+struct Patch<'a> {
+    display_name: Option<&'a str>,
+    about: Option<Option<&'a str>>,
+    last_seen_visibility: Option<i16>,
+    read_receipts: Option<bool>,
+    changed: i64,
+}
+
+fn update(
+    connection: &mut SqliteConnection,
+    id: UserId,
+    patch: &ProfilePatch,
+) -> Work<Option<User>> {
+    let Some(before) = find(connection, &[id])?.pop().filter(|user| !user.is_deleted()) else {
+        return Ok(None);
+    };
+    let patch_row = Patch {
+        display_name: patch.display_name.as_ref().map(|name| name.as_str()),
+        about: patch.about.as_ref().map(|about| about.as_ref().map(|text| text.as_str())),
+        last_seen_visibility: patch.last_seen.map(visibility_number),
+        read_receipts: patch.read_receipts,
+        changed: store::next_number(connection)?,
+    };
+    diesel::update(users::table.find(Key::from(id))).set(patch_row).execute(connection)?;
+    let after = find(connection, &[id])?.pop();
+    if let Some(user) = after.as_ref().filter(|user| user.display_name != before.display_name) {
+        index(connection, user)?;
+    }
+    Ok(after)
+}
+
+/// Writes the keys under which an account is found.
+fn index(connection: &mut SqliteConnection, user: &User) -> Work<()> {
+    let user_id = Key::from(user.id);
+    diesel::delete(user_words::table.filter(user_words::user_id.eq(user_id)))
+        .execute(connection)?;
+    let username = user.username.as_ref().map_or("", |name| name.as_str());
+    for word in words::keys_of(username, user.display_name.as_str()) {
+        diesel::insert_into(user_words::table)
+            .values((user_words::word.eq(word), user_words::user_id.eq(user_id)))
+            .execute(connection)?;
+    }
+    Ok(())
+}
+
+fn erase(connection: &mut SqliteConnection, id: UserId, now: Timestamp) -> Work<Vec<SessionId>> {
+    let key = Key::from(id);
+    let changed = store::next_number(connection)?;
+    let none = None::<&str>;
+    let erased = diesel::update(users::table.find(key).filter(users::deleted_at.is_null()))
+        .set((
+            users::username.eq(none),
+            users::username_key.eq(none),
+            users::email.eq(none),
+            users::email_key.eq(none),
+            users::display_name.eq(DELETED_USER),
+            users::about.eq(none),
+            users::password_hash.eq(none),
+            users::changed.eq(changed),
+            users::deleted_at.eq(Moment::from(now)),
+        ))
+        .execute(connection)?;
+    if erased == 0 {
+        return Ok(Vec::new());
+    }
+    diesel::delete(user_words::table.filter(user_words::user_id.eq(key))).execute(connection)?;
+    diesel::delete(last_seen::table.find(key)).execute(connection)?;
+    let ended = sessions::end_all(connection, id, None, now)?;
+    sessions::forget_devices(connection, id)?;
+    Ok(ended)
+}
+
+fn contacts(connection: &mut SqliteConnection, id: UserId) -> Work<Vec<UserId>> {
+    let key = Key::from(id);
+    let written = messages::table
+        .filter(messages::conversation_id.eq(conversations::id))
+        .filter(messages::sender_id.eq(key));
+    let pairs: Vec<(Option<Key>, Option<Key>)> = members::table
+        .inner_join(conversations::table.on(conversations::id.eq(members::conversation_id)))
+        .filter(members::user_id.eq(key))
+        .filter(conversations::user_a.is_not_null())
+        .filter(diesel::dsl::exists(written))
+        .select((conversations::user_a, conversations::user_b))
+        .load(connection)?;
+    Ok(pairs
+        .into_iter()
+        .filter_map(|(a, b)| if a == Some(key) { b } else { a })
+        .map(Into::into)
+        .collect())
+}
+
+fn has_written(
+    connection: &mut SqliteConnection,
+    chat: ConversationId,
+    sender: UserId,
+) -> Work<bool> {
+    let first: Option<i64> = messages::table
+        .filter(messages::conversation_id.eq(Key::from(chat)))
+        .filter(messages::sender_id.eq(Key::from(sender)))
+        .select(messages::seq)
+        .first(connection)
+        .optional()?;
+    Ok(first.is_some())
+}

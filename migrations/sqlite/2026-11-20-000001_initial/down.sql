@@ -1,0 +1,10 @@
+DROP TABLE messages;
+DROP TABLE members;
+DROP TABLE heads;
+DROP TABLE conversations;
+DROP TABLE sessions;
+DROP TABLE last_seen;
+DROP TABLE user_words;
+DROP TABLE users;
+DROP TABLE store;
+PRAGMA application_id = 0;
