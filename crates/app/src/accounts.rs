@@ -261,3 +261,6 @@ impl Accounts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

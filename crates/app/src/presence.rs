@@ -100,3 +100,118 @@ impl PresenceService {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kith_domain::user::Privacy;
+    use kith_ports::{MockUserStore, live::MockPresenceBoard};
+    use kith_testkit::FixedClock;
+
+    use super::*;
+    use crate::fixtures::{Recorder, account, user};
+
+    const GRACE: Duration = Duration::from_secs(3);
+
+    fn over(
+        users: MockUserStore,
+        board: MockPresenceBoard,
+    ) -> (PresenceService, Arc<Recorder>, TaskTracker, CancellationToken) {
+        let (bus, tasks, stop) = (Recorder::new(), TaskTracker::new(), CancellationToken::new());
+        let ports = Ports {
+            board: Arc::new(board),
+            users: Arc::new(users),
+            bus: bus.clone(),
+            clock: Arc::new(FixedClock::new()),
+        };
+        (PresenceService::new(ports, GRACE, tasks.clone(), stop.clone()), bus, tasks, stop)
+    }
+
+    fn person(visibility: Visibility) -> MockUserStore {
+        let mut users = MockUserStore::new();
+        let privacy = Privacy { last_seen: visibility, read_receipts: true };
+        users.expect_find().returning(move |_| Ok(vec![User { privacy, ..account(1) }]));
+        users.expect_contacts().returning(|_| Ok(vec![user(2), user(3)]));
+        users
+    }
+
+    use kith_domain::user::User;
+
+    #[tokio::test]
+    async fn contacts_hear_of_the_first_device_only() {
+        let mut board = MockPresenceBoard::new();
+        let mut first = true;
+        board.expect_arrive().returning(move |_| std::mem::take(&mut first));
+        let (presence, bus, ..) = over(person(Visibility::Everyone), board);
+        presence.arrived(user(1)).await;
+        presence.arrived(user(1)).await;
+        assert!(matches!(
+            &bus.take()[..],
+            [Dispatch::Event { event: Event::UserOnline(_), audience: Audience::Users(people), .. }]
+                if *people == [user(2), user(3)]
+        ));
+    }
+
+    #[tokio::test]
+    async fn who_shows_himself_to_nobody_is_told_to_nobody() {
+        let mut board = MockPresenceBoard::new();
+        board.expect_arrive().returning(|_| true);
+        let (presence, bus, ..) = over(person(Visibility::Nobody), board);
+        presence.arrived(user(1)).await;
+        assert!(bus.take().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_come_back_within_the_grace_is_away_since_he_left() {
+        let mut board = MockPresenceBoard::new();
+        board.expect_leave().returning(|_| true);
+        board.expect_settle().times(1).returning(|_| true);
+        let left_at = FixedClock::new().now();
+        let mut users = person(Visibility::Everyone);
+        users
+            .expect_saw()
+            .withf(move |seen| seen == [(user(1), left_at)])
+            .times(1)
+            .returning(|_| Ok(()));
+        let (presence, bus, tasks, _) = over(users, board);
+        presence.left(user(1));
+        tasks.close();
+        tokio::time::sleep(GRACE / 2).await;
+        assert!(bus.take().is_empty());
+        tasks.wait().await;
+        assert!(matches!(
+            &bus.take()[..],
+            [Dispatch::Event { event: Event::UserOffline { last_seen, .. }, .. }]
+                if *last_seen == left_at
+        ));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_back_is_not_told_to_be_away() {
+        let mut board = MockPresenceBoard::new();
+        board.expect_leave().returning(|_| true);
+        board.expect_settle().returning(|_| false);
+        let mut users = person(Visibility::Everyone);
+        users.expect_saw().never();
+        let (presence, bus, tasks, _) = over(users, board);
+        presence.left(user(1));
+        tasks.close();
+        tasks.wait().await;
+        assert!(bus.take().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_stops_does_not_wait_for_the_grace() {
+        let mut board = MockPresenceBoard::new();
+        board.expect_leave().returning(|_| true);
+        board.expect_settle().returning(|_| true);
+        let mut users = person(Visibility::Everyone);
+        users.expect_saw().times(1).returning(|_| Ok(()));
+        let (presence, _, tasks, stop) = over(users, board);
+        stop.cancel();
+        let started = tokio::time::Instant::now();
+        presence.left(user(1));
+        tasks.close();
+        tasks.wait().await;
+        assert!(started.elapsed() < GRACE);
+    }
+}

@@ -270,3 +270,6 @@ impl Sessions {
 fn session_over() -> Refusal {
     Refusal::new(Code::Unauthenticated, "the session has ended: log in again")
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,20 +60,7 @@ pub async fn gate(
     );
     let started = std::time::Instant::now();
     let served = async move {
-        let (request, result) = match next.call(request).await {
-            Ok(response) => {
-                let (request, response) = response.into_parts();
-                (Some(request), Ok(response.map_into_boxed_body()))
-            }
-            Err(error) => (None, Err(error)),
-        };
-        let response = match (request, result) {
-            (Some(request), Ok(response)) => {
-                ServiceResponse::new(request, response).map_into_boxed_body()
-            }
-            (_, Err(error)) => return Err(error),
-            (None, Ok(_)) => return Err(Problem::internal().into()),
-        };
+        let response = next.call(request).await?.map_into_boxed_body();
         let mut response = in_our_form(response);
         let status = response.status();
         let millis = started.elapsed().as_secs_f64() * 1_000.0;
@@ -107,20 +94,10 @@ fn in_our_form(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     }
     let problem = match status {
         StatusCode::NOT_FOUND => Problem::new(status, "not_found", "there is nothing at this path"),
-        StatusCode::METHOD_NOT_ALLOWED => Problem::new(
-            status,
-            "method_not_allowed",
-            "this path has other methods: see the Allow header",
-        ),
         status if status.is_server_error() => Problem::internal(),
         status => Problem::new(status, "bad_request", "the request is not well formed"),
     };
-    let allow = response.headers().get(header::ALLOW).cloned();
-    let mut answer = problem.error_response();
-    if let Some(allow) = allow {
-        answer.headers_mut().insert(header::ALLOW, allow);
-    }
-    response.into_response(answer)
+    response.into_response(problem.error_response())
 }
 
 fn from_trusted_proxy(request: &HttpRequest, context: &Context) -> bool {

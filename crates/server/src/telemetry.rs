@@ -26,7 +26,7 @@ pub(crate) fn start(log: &Log) -> Result<(), Failure> {
         let ansi = io::stdout().is_terminal();
         fmt().with_env_filter(filter).with_target(false).with_ansi(ansi).try_init()
     } else {
-        fmt().with_env_filter(filter).json().flatten_event(true).try_init()
+        fmt().with_env_filter(filter).json().flatten_event(true).with_span_list(false).try_init()
     };
     started.map_err(|error| Failure::Config(format!("logging cannot be started: {error}")))
 }

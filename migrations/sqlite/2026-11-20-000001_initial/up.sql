@@ -58,7 +58,7 @@ CREATE TABLE sessions (
     expires_at INTEGER NOT NULL,
     revoked_at INTEGER
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX sessions_by_user ON sessions (user_id) WHERE revoked_at IS NULL;
+CREATE INDEX sessions_by_user ON sessions (user_id);
 
 CREATE TABLE conversations (
     id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
@@ -113,7 +113,7 @@ CREATE TABLE members (
 CREATE INDEX members_by_user ON members (user_id, conversation_id);
 CREATE INDEX members_by_joining ON members (conversation_id, joined_at, user_id) WHERE left_seq IS NULL;
 CREATE INDEX members_by_version ON members (conversation_id, version);
-CREATE INDEX members_in_charge ON members (conversation_id, role) WHERE role > 0 AND left_seq IS NULL;
+CREATE INDEX members_owning ON members (conversation_id, role, left_seq) WHERE role = 2 AND left_seq IS NULL;
 
 CREATE TABLE messages (
     conversation_id BLOB NOT NULL,

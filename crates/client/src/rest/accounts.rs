@@ -106,6 +106,6 @@ impl Client {
 
     /// How the server is.
     pub async fn health(&self) -> Result<Health> {
-        self.call(Call::get("/health")).await
+        self.call(Call::outside("/health")).await
     }
 }

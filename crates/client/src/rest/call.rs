@@ -50,6 +50,13 @@ impl Call {
         Self::new(Method::GET, path)
     }
 
+    /// A call that stands outside of `/v1`.
+    pub(super) fn outside(path: &str) -> Self {
+        let mut call = Self::get("");
+        path.clone_into(&mut call.path);
+        call
+    }
+
     pub(super) fn post(path: impl Into<String>) -> Self {
         Self::new(Method::POST, path)
     }

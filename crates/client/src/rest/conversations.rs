@@ -84,10 +84,10 @@ impl Client {
         self.call(call.query("cursor", cursor).query("limit", limit)).await
     }
 
-    /// Adds people.
-    pub async fn add_members(&self, id: Uuid, user_ids: &[Uuid]) -> Result<()> {
+    /// Adds people. Gives them as members.
+    pub async fn add_members(&self, id: Uuid, user_ids: &[Uuid]) -> Result<Items<Member>> {
         let body = AddMembers { user_id: None, user_ids: Some(user_ids.to_vec()) };
-        self.done(Call::post(format!("/conversations/{id}/members")).json(&body)?).await
+        self.call(Call::post(format!("/conversations/{id}/members")).json(&body)?).await
     }
 
     /// Removes a member; oneself: leaves.
@@ -96,9 +96,9 @@ impl Client {
     }
 
     /// Gives a member another role.
-    pub async fn change_role(&self, id: Uuid, user_id: Uuid, role: Role) -> Result<()> {
+    pub async fn change_role(&self, id: Uuid, user_id: Uuid, role: Role) -> Result<Member> {
         let path = format!("/conversations/{id}/members/{user_id}");
-        self.done(Call::new(Method::PATCH, path).json(&RoleChange { role })?).await
+        self.call(Call::new(Method::PATCH, path).json(&RoleChange { role })?).await
     }
 
     /// Leaves a group.

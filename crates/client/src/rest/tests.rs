@@ -132,8 +132,8 @@ async fn a_busy_server_is_waited_for_only_with_patience() {
     let asked_times = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&asked_times);
     let server = FakeServer::start(move |asked| match asked.path.as_str() {
-        "/v1/health" if counted.fetch_add(1, Ordering::SeqCst) == 0 => problem(503, "overloaded"),
-        "/v1/health" => (200, json!({"status": "ok", "version": "0"})),
+        "/health" if counted.fetch_add(1, Ordering::SeqCst) == 0 => problem(503, "overloaded"),
+        "/health" => (200, json!({"status": "ok", "version": "0"})),
         _ => problem(503, "outcome_unknown"),
     })
     .await;
@@ -171,4 +171,24 @@ async fn parameters_and_bodies_arrive_as_they_are() {
 async fn a_server_that_is_not_there_is_a_failure_of_transport() {
     let error = Client::new("http://127.0.0.1:1").unwrap().health().await.unwrap_err();
     assert!(matches!(error, Error::Transport(_)), "{error}");
+}
+
+#[tokio::test]
+async fn tls_is_tried_where_it_is_asked_for() {
+    // This server speaks no TLS. A panic here would mean that no cryptography was chosen; a machine
+    // without certificates refuses earlier.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let hanging_up = tokio::spawn(async move {
+        loop {
+            drop(listener.accept().await);
+        }
+    });
+    match Client::new(&url) {
+        Ok(client) => assert!(matches!(client.health().await, Err(Error::Transport(_)))),
+        Err(error) => assert!(matches!(error, Error::Transport(_)), "{error}"),
+    }
+    let socket = crate::RawSocket::connect(&url, "/v1/ws", crate::Credential::None, &[]).await;
+    assert!(matches!(socket, Err(Error::Transport(_))));
+    hanging_up.abort();
 }

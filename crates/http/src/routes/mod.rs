@@ -12,13 +12,14 @@ pub(crate) mod system;
 pub(crate) mod users;
 
 use actix_web::{
-    Scope,
-    web::{self, ServiceConfig, delete, get, patch, post, put},
+    Resource, Scope,
+    http::{StatusCode, header},
+    web::{self, ServiceConfig},
 };
 use kith_domain::conversation::Kind;
 
 use self::conversations::Narrow;
-use crate::ws;
+use crate::{problem::Problem, ws};
 
 /// Puts all routes into an application.
 pub fn configure(config: &mut ServiceConfig) {
@@ -31,67 +32,86 @@ fn table(config: &mut ServiceConfig) {
     config
         .service(
             web::scope("/auth")
-                .route("/register", post().to(accounts::register))
-                .route("/login", post().to(accounts::log_in))
-                .route("/refresh", post().to(devices::refresh))
-                .route("/logout", post().to(devices::log_out))
-                .route("/sessions", get().to(devices::list))
-                .route("/sessions", delete().to(devices::end_others))
-                .route("/sessions/{id}", delete().to(devices::end))
-                .route("/password", put().to(accounts::change_password))
-                .route("/ws-ticket", post().to(devices::ticket)),
+                .service(at("/register", "POST").post(accounts::register))
+                .service(at("/login", "POST").post(accounts::log_in))
+                .service(at("/refresh", "POST").post(devices::refresh))
+                .service(at("/logout", "POST").post(devices::log_out))
+                .service(
+                    at("/sessions", "GET, DELETE").get(devices::list).delete(devices::end_others),
+                )
+                .service(at("/sessions/{id}", "DELETE").delete(devices::end))
+                .service(at("/password", "PUT").put(accounts::change_password))
+                .service(at("/ws-ticket", "POST").post(devices::ticket)),
         )
         .service(
             web::scope("/users")
-                .route("/register", post().to(accounts::register))
-                .route("/login", post().to(accounts::log_in))
-                .route("/me", get().to(accounts::me))
-                .route("/me", patch().to(accounts::update_me))
-                .route("/me", delete().to(accounts::erase_me))
-                .route("", get().to(users::search))
-                .route("/{id}", get().to(users::profile)),
+                .service(at("", "GET").get(users::search))
+                .service(at("/register", "POST").post(accounts::register))
+                .service(at("/login", "POST").post(accounts::log_in))
+                .service(
+                    at("/me", "GET, PATCH, DELETE")
+                        .get(accounts::me)
+                        .patch(accounts::update_me)
+                        .delete(accounts::erase_me),
+                )
+                .service(at("/{id}", "GET").get(users::profile)),
         )
         .service(conversation_scope("/conversations"))
         .service(conversation_scope("/chats"))
         .service(
-            conversation_paths(web::scope("/groups"))
-                .app_data(Narrow(Kind::Group))
-                .route("", get().to(groups::list))
-                .route("", post().to(groups::create))
-                .route("/{id}", delete().to(groups::delete))
-                .route("/{id}/leave", post().to(groups::leave))
-                .route("/{id}/leave", delete().to(groups::leave)),
+            conversation_paths(
+                web::scope("/groups"),
+                at("/{id}", "GET, PATCH, DELETE").delete(groups::delete),
+            )
+            .app_data(Narrow(Kind::Group))
+            .service(at("", "GET, POST").get(groups::list).post(groups::create))
+            .service(at("/{id}/leave", "POST, DELETE").post(groups::leave).delete(groups::leave)),
         )
         .service(
-            web::scope("/messages")
-                .route("", get().to(messages::page))
-                .route("/{id}", get().to(messages::one))
-                .route("/{id}", patch().to(messages::edit))
-                .route("/{id}", delete().to(messages::delete)),
+            web::scope("/messages").service(at("", "GET").get(messages::page)).service(
+                at("/{id}", "GET, PATCH, DELETE")
+                    .get(messages::one)
+                    .patch(messages::edit)
+                    .delete(messages::delete),
+            ),
         )
-        .route("/sync", get().to(sync::sync))
-        .route("/ws", get().to(ws::connect));
+        .service(at("/sync", "GET").get(sync::sync))
+        .service(at("/ws", "GET").get(ws::connect));
 }
 
 fn conversation_scope(base: &str) -> Scope {
-    conversation_paths(web::scope(base))
-        .route("", get().to(conversations::inbox))
-        .route("", post().to(conversations::create))
-        .route("/{id}", delete().to(conversations::hide))
-        .route("/dm/{user_id}", delete().to(conversations::hide_direct))
-        .route("/group/{id}", delete().to(conversations::hide))
+    conversation_paths(
+        web::scope(base),
+        at("/{id}", "GET, PATCH, DELETE").delete(conversations::hide),
+    )
+    .service(at("", "GET, POST").get(conversations::inbox).post(conversations::create))
+    .service(at("/dm/{user_id}", "DELETE").delete(conversations::hide_direct))
+    .service(at("/group/{id}", "DELETE").delete(conversations::hide))
 }
 
-/// What every kind of conversation has under its id.
-fn conversation_paths(scope: Scope) -> Scope {
+/// What every kind of conversation has under its id. What deleting means is already in `one`.
+fn conversation_paths(scope: Scope, one: Resource) -> Scope {
     scope
-        .route("/{id}", get().to(conversations::one))
-        .route("/{id}", patch().to(conversations::update))
-        .route("/{id}/messages", get().to(messages::history))
-        .route("/{id}/messages", post().to(messages::send))
-        .route("/{id}/changes", get().to(messages::changes))
-        .route("/{id}/members", get().to(members::list))
-        .route("/{id}/members", post().to(members::add))
-        .route("/{id}/members/{user_id}", patch().to(members::change_role))
-        .route("/{id}/members/{user_id}", delete().to(members::remove))
+        .service(one.get(conversations::one).patch(conversations::update))
+        .service(at("/{id}/messages", "GET, POST").get(messages::history).post(messages::send))
+        .service(at("/{id}/changes", "GET").get(messages::changes))
+        .service(at("/{id}/members", "GET, POST").get(members::list).post(members::add))
+        .service(
+            at("/{id}/members/{user_id}", "PATCH, DELETE")
+                .patch(members::change_role)
+                .delete(members::remove),
+        )
+}
+
+/// A path that answers other methods than those of `allow` with 405.
+fn at(path: &str, allow: &'static str) -> Resource {
+    web::resource(path.to_owned()).default_service(web::to(move || async move {
+        let mut refused = actix_web::ResponseError::error_response(&Problem::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            format!("this path answers {allow}"),
+        ));
+        refused.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(allow));
+        refused
+    }))
 }

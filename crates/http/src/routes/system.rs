@@ -2,14 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::header,
-    web::{self, ServiceConfig},
-};
+use actix_web::{HttpRequest, HttpResponse, http::header, web::ServiceConfig};
 use kith_protocol::rest;
 use utoipa_swagger_ui::SwaggerUi;
 
+use super::at;
 use crate::{context::Context, extract::App, openapi, problem::Problem};
 
 /// How long the database may take to answer before the server is not ready.
@@ -17,11 +14,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(crate) fn configure(config: &mut ServiceConfig) {
     config
-        .route("/", web::get().to(root))
-        .route("/health", web::get().to(health))
-        .route("/health/live", web::get().to(live))
-        .route("/health/ready", web::get().to(ready))
-        .route("/docs", web::get().to(to_docs))
+        .service(at("/", "GET").get(root))
+        .service(at("/health", "GET").get(health))
+        .service(at("/health/live", "GET").get(live))
+        .service(at("/health/ready", "GET").get(ready))
+        .service(at("/docs", "GET").get(to_docs))
         .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", openapi::document()));
 }
 

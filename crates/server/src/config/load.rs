@@ -1,6 +1,6 @@
 //! Where settings come from.
 
-use std::{collections::BTreeMap, fmt::Write as _, path::Path};
+use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
 use figment::{
     Figment, Metadata, Profile, Provider,
@@ -10,6 +10,9 @@ use figment::{
 
 use super::Config;
 use crate::{Failure, cli::Flags};
+
+/// The file that is read if it is there and no other is named.
+const FILE: &str = "kith.toml";
 
 /// Every setting, with how `config print` shows its default. What is not in this list does not
 /// exist; what is secret is never shown.
@@ -64,18 +67,16 @@ pub fn load(flags: &Flags) -> Result<Loaded, Failure> {
 
 fn from(flags: &Flags, environment: Environment) -> Result<Loaded, Failure> {
     let named = flags.config.clone().or_else(|| environment.file.clone().map(Into::into));
-    let file = match &named {
-        Some(path) if !path.exists() => {
-            return Err(Failure::Config(format!(
-                "there is no configuration file {}",
-                path.display()
-            )));
+    let file = named.clone().unwrap_or_else(|| PathBuf::from(FILE));
+    let figment = match (file.exists(), named) {
+        (true, _) => Figment::from(Toml::file_exact(file)),
+        (false, None) => Figment::new(),
+        (false, Some(file)) => {
+            let missing = format!("there is no configuration file {}", file.display());
+            return Err(Failure::Config(missing));
         }
-        Some(path) => Toml::file_exact(path),
-        None => Toml::file_exact(Path::new("kith.toml")),
     };
-    let figment =
-        Figment::new().merge(file).merge(environment).merge(Given(Serialized::defaults(flags)));
+    let figment = figment.merge(environment).merge(Given(Serialized::defaults(flags)));
     let config: Config = figment.extract().map_err(|error| explain(&error))?;
     config.check()?;
     Ok(Loaded { config, figment })

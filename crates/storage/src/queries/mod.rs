@@ -4,11 +4,13 @@
 //! the same in every statement. Executors add what to select and how much of it.
 
 mod conversations;
+mod limit;
 mod messages;
 mod users;
 
 pub(crate) use self::{
     conversations::{Unread, activity, is_current, is_shown, memberships},
+    limit::{at_most, one_more},
     messages::{answered, messages_with_answered},
     users::people,
 };

@@ -31,9 +31,10 @@ pub(crate) struct MessageRow {
 }
 
 /// A message, with the id and the sender of the one it answers.
-pub(crate) fn message(
-    (row, answered): (MessageRow, Option<(Key, Key)>),
-) -> Result<Message, StoreError> {
+pub(crate) type StoredMessage = (MessageRow, Option<(Key, Key)>);
+
+/// What a stored message says.
+pub(crate) fn message((row, answered): StoredMessage) -> Result<Message, StoreError> {
     const TABLE: &str = "messages";
     let id = row.id.0;
     let reply_to = match (row.reply_to, answered) {

@@ -17,7 +17,7 @@ use kith_ports::{ConversationCard, StoreError, Unread as UnreadCount};
 use super::{error::Work, messages::first_visible, users};
 use crate::{
     queries::{Unread, answered, is_current, memberships, messages_with_answered},
-    rows::{ConversationRow, HeadRow, MemberRow, MessageRow, message},
+    rows::{ConversationRow, HeadRow, MemberRow, MessageRow, StoredMessage, message},
     schema::{heads, members, messages},
     types::Key,
 };
@@ -59,7 +59,7 @@ pub(super) fn place(
         .filter(members::user_id.eq(Key::from(viewer)))
         .filter(is_current())
         .select((MemberRow::as_select(), ConversationRow::as_select(), HeadRow::as_select()))
-        .first(connection)
+        .get_result(connection)
         .optional()?;
     Ok(row.map(Place::new).transpose()?)
 }
@@ -148,7 +148,7 @@ fn newest(
                 .and(heads::last_seq.eq(messages::seq))),
         )
         .select((MessageRow::as_select(), answered()));
-    let rows: Vec<(MessageRow, Option<(Key, Key)>)> = match ids {
+    let rows: Vec<StoredMessage> = match ids {
         [] => Vec::new(),
         // The plan for one is kept; a list is planned each time.
         [id] => query.filter(heads::conversation_id.eq(id)).load(connection)?,

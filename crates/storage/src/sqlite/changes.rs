@@ -11,12 +11,12 @@ use kith_ports::{Changes, MemberRow as Member, StoreError};
 
 use super::{
     cards::{Place, dress, place},
-    conversations::{listed, one_more},
+    conversations::listed,
     error::Work,
 };
 use crate::{
-    queries::{answered, messages_with_answered, people},
-    rows::{MemberRow, MessageRow, UserRow, message},
+    queries::{answered, messages_with_answered, one_more, people},
+    rows::{MemberRow, MessageRow, StoredMessage, UserRow, message},
     schema::{members, messages, users},
     types::Key,
 };
@@ -89,26 +89,24 @@ fn changed_messages(
     let first = place.first_visible();
     // Each message took a version of its own, so the new ones are among the last so many.
     let new_from = (place.head.last_seq - (place.head.version - since)).max(first - 1);
-    let new: Vec<(MessageRow, Option<(Key, Key)>)> = messages_with_answered()
+    let new = messages_with_answered()
         .filter(messages::conversation_id.eq(id))
         .filter(messages::seq.gt(new_from))
         .filter(messages::version.gt(since))
         .filter(diesel::dsl::not(messages::revised))
         // Untouched messages have their versions in the order of their numbers.
         .order(messages::seq.asc())
-        .limit(one_more(limit))
-        .select((MessageRow::as_select(), answered()))
-        .load(connection)?;
-    let revised: Vec<(MessageRow, Option<(Key, Key)>)> = messages_with_answered()
+        .select((MessageRow::as_select(), answered()));
+    let revised = messages_with_answered()
         .filter(messages::conversation_id.eq(id))
         .filter(messages::version.gt(since))
         .filter(messages::seq.ge(first))
         // As it stands in the partial index.
         .filter(messages::revised)
         .order(messages::version.asc())
-        .limit(one_more(limit))
-        .select((MessageRow::as_select(), answered()))
-        .load(connection)?;
+        .select((MessageRow::as_select(), answered()));
+    let new: Vec<StoredMessage> = one_more(limit, new).load(connection)?;
+    let revised: Vec<StoredMessage> = one_more(limit, revised).load(connection)?;
     let mut all =
         new.into_iter().chain(revised).map(message).collect::<Result<Vec<_>, StoreError>>()?;
     all.sort_unstable_by_key(|message| message.version);
@@ -121,13 +119,12 @@ fn member_versions(
     since: Version,
     limit: usize,
 ) -> Work<Vec<Version>> {
-    Ok(members::table
+    let versions = members::table
         .filter(members::conversation_id.eq(Key::from(place.conversation.id)))
         .filter(members::version.gt(since))
         .order(members::version.asc())
-        .limit(one_more(limit))
-        .select(members::version)
-        .load(connection)?)
+        .select(members::version);
+    Ok(one_more(limit, versions).load(connection)?)
 }
 
 fn changed_members(

@@ -22,7 +22,7 @@ use super::{
     sync::sync,
 };
 use crate::{
-    queries::{activity, is_current, is_shown, memberships, people},
+    queries::{activity, is_current, is_shown, memberships, one_more, people},
     rows::{ConversationRow, HeadRow, MemberRow, UserRow, kind_number},
     schema::{conversations, heads, members, users},
     types::{Key, Moment},
@@ -147,16 +147,11 @@ pub(super) fn find(
         .inner_join(heads::table.on(heads::conversation_id.eq(conversations::id)))
         .filter(conversations::id.eq(Key::from(id)))
         .select((ConversationRow::as_select(), HeadRow::as_select()))
-        .first(connection)
+        .get_result(connection)
         .optional()?;
     let Some((conversation, head)) = row else { return Ok(None) };
     let deleted_at = conversation.deleted_at;
     Ok(Some((conversation.try_into()?, head.into(), deleted_at)))
-}
-
-/// One more than a page holds, to see whether there is another.
-pub(super) fn one_more(limit: usize) -> i64 {
-    i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX)
 }
 
 fn inbox(
@@ -171,7 +166,6 @@ fn inbox(
         .filter(is_current())
         .filter(is_shown())
         .order((members::pinned.desc(), activity().desc(), conversations::id.desc()))
-        .limit(one_more(limit))
         .select((MemberRow::as_select(), ConversationRow::as_select(), HeadRow::as_select()))
         .into_boxed();
     if let Some(archived) = filter.archived {
@@ -186,7 +180,8 @@ fn inbox(
         let same_pin = members::pinned.eq(pinned).and(activity().lt(active_at).or(same_time));
         query = query.filter(members::pinned.lt(pinned).or(same_pin));
     }
-    let rows: Vec<(MemberRow, ConversationRow, HeadRow)> = query.load(connection)?;
+    let rows: Vec<(MemberRow, ConversationRow, HeadRow)> =
+        one_more(limit, query).load(connection)?;
     let has_more = rows.len() > limit;
     let places =
         rows.into_iter().take(limit).map(Place::new).collect::<Result<Vec<_>, StoreError>>()?;
@@ -221,16 +216,18 @@ fn list_members(
         .filter(members::conversation_id.eq(Key::from(id)))
         .filter(members::left_seq.is_null())
         .order((members::joined_at.asc(), members::user_id.asc()))
-        .limit(one_more(limit))
         .select((MemberRow::as_select(), UserRow::as_select()))
         .into_boxed();
     if let Some(MemberCursor { joined_at, user_id }) = after {
         let joined_at = Moment::from(joined_at);
         let same_time =
             members::joined_at.eq(joined_at).and(members::user_id.gt(Key::from(user_id)));
-        query = query.filter(members::joined_at.gt(joined_at).or(same_time));
+        // The first condition says nothing new, but where in the index to begin.
+        query = query
+            .filter(members::joined_at.ge(joined_at))
+            .filter(members::joined_at.gt(joined_at).or(same_time));
     }
-    let rows: Vec<(MemberRow, UserRow)> = query.load(connection)?;
+    let rows: Vec<(MemberRow, UserRow)> = one_more(limit, query).load(connection)?;
     let has_more = rows.len() > limit;
     let items = rows.into_iter().take(limit).map(listed).collect::<Result<Vec<_>, StoreError>>()?;
     let next = items
@@ -249,9 +246,8 @@ fn snapshot(
     let key = Key::from(id);
     let owners: i64 = members::table
         .filter(members::conversation_id.eq(key))
-        // In words, so that the index on those in charge can be used.
+        // As it stands in the index on owners: with a parameter it would not be used.
         .filter(sql::<Bool>("members.role = 2"))
-        .filter(sql::<Bool>("members.role > 0"))
         .filter(members::left_seq.is_null())
         .count()
         .get_result(connection)?;

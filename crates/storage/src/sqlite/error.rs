@@ -60,13 +60,14 @@ pub(super) fn meaning(failure: Failure, stage: Stage) -> StoreError {
 fn of_database(error: DieselError, stage: Stage) -> StoreError {
     match condition(&error) {
         Condition::Busy => StoreError::Busy,
-        // The commit mark did not fit: it is not in the log.
-        Condition::Full => StoreError::Unavailable(Box::new(error)),
         // The frames may have reached the disk although the call failed.
         Condition::InputOutput if stage == Stage::Commit => {
             StoreError::OutcomeUnknown(Box::new(error))
         }
-        Condition::InputOutput | Condition::NoAccess => StoreError::Unavailable(Box::new(error)),
+        // Of a full disk also at the commit: its mark did not fit, so it is not in the log.
+        Condition::Full | Condition::InputOutput | Condition::NoAccess => {
+            StoreError::Unavailable(Box::new(error))
+        }
         Condition::Damaged => StoreError::Corrupt {
             table: "the database file",
             id: String::from("(unknown page)"),

@@ -13,8 +13,8 @@ use kith_ports::{
 
 use super::{Sqlite, cards, error::Work};
 use crate::{
-    queries::{answered, messages_with_answered},
-    rows::{MemberRow, MessageRow, message},
+    queries::{answered, at_most, messages_with_answered},
+    rows::{MemberRow, MessageRow, StoredMessage, message},
     schema::{conversations, members, messages},
     types::Key,
 };
@@ -43,7 +43,7 @@ impl MessageStore for Sqlite {
     ) -> StoreResult<Vec<(ConversationId, MessageId)>> {
         self.read(move |connection| {
             let after = after.map_or(Key(uuid::Uuid::nil()), Key::from);
-            let rows: Vec<(Key, Key)> = messages::table
+            let query = messages::table
                 .inner_join(
                     conversations::table.on(conversations::id.eq(messages::conversation_id)),
                 )
@@ -52,9 +52,8 @@ impl MessageStore for Sqlite {
                 .filter(messages::deleted_at.is_null())
                 .filter(conversations::deleted_at.is_null())
                 .order(messages::id.asc())
-                .limit(i64::try_from(limit).unwrap_or(i64::MAX))
-                .select((messages::conversation_id, messages::id))
-                .load(connection)?;
+                .select((messages::conversation_id, messages::id));
+            let rows: Vec<(Key, Key)> = at_most(limit, query).load(connection)?;
             Ok(rows.into_iter().map(|(chat, id)| (chat.into(), id.into())).collect())
         })
         .await
@@ -68,7 +67,7 @@ fn between(
     from: Seq,
     to: Seq,
 ) -> Work<Vec<Message>> {
-    let rows: Vec<(MessageRow, Option<(Key, Key)>)> = messages_with_answered()
+    let rows: Vec<StoredMessage> = messages_with_answered()
         .filter(messages::conversation_id.eq(Key::from(id)))
         .filter(messages::seq.ge(from))
         .filter(messages::seq.le(to))
@@ -132,10 +131,10 @@ fn context(
     viewer: UserId,
     id: MessageId,
 ) -> Work<Option<MessageContext>> {
-    let row: Option<(MessageRow, Option<(Key, Key)>)> = messages_with_answered()
+    let row: Option<StoredMessage> = messages_with_answered()
         .filter(messages::id.eq(Key::from(id)))
         .select((MessageRow::as_select(), answered()))
-        .first(connection)
+        .get_result(connection)
         .optional()?;
     let Some(row) = row else { return Ok(None) };
     let message = message(row)?;
@@ -150,7 +149,7 @@ fn context(
         .filter(members::user_id.eq(Key::from(message.sender_id)))
         .filter(members::left_seq.is_null())
         .select(MemberRow::as_select())
-        .first(connection)
+        .get_result(connection)
         .optional()?;
     Ok(Some(MessageContext {
         my_role: place.member.role()?,

@@ -17,7 +17,7 @@ use super::{
 };
 
 /// The migrations that this binary knows.
-const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
+pub(super) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
 /// What every SQLite file begins with (<https://sqlite.org/fileformat.html>, 1.3).
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -281,7 +281,7 @@ pub(super) fn probe(path: &str) -> Result<(), OpenError> {
         connection::open(path, Purpose::Checkpoint).map_err(|error| unreadable(path, error))?;
     let incarnation: Vec<u8> = store::table
         .select(store::incarnation)
-        .first(&mut connection)
+        .get_result(&mut connection)
         .map_err(|error| database(path, &error))?;
     debug_assert_eq!(incarnation.len(), 16);
     Ok(())

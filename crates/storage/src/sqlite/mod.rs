@@ -18,6 +18,8 @@ mod sessions;
 mod statement;
 mod store;
 mod sync;
+#[cfg(test)]
+mod tests;
 mod threads;
 mod users;
 

@@ -29,7 +29,7 @@ pub(super) fn slice(connection: &mut SqliteConnection, id: ConversationId) -> Wo
         .filter(conversations::id.eq(Key::from(id)))
         .filter(conversations::deleted_at.is_not_null())
         .select(conversations::id);
-    if deleted.first::<Key>(connection).optional()?.is_none() {
+    if deleted.get_result::<Key>(connection).optional()?.is_none() {
         // The transaction that was to delete it was rolled back.
         return Ok(false);
     }
@@ -38,7 +38,7 @@ pub(super) fn slice(connection: &mut SqliteConnection, id: ConversationId) -> Wo
         .filter(of_conversation)
         .select(messages::seq)
         .order(messages::seq.asc())
-        .first(connection)
+        .get_result(connection)
         .optional()?;
     let Some(first) = first else { return Ok(false) };
     diesel::delete(messages::table.filter(of_conversation).filter(messages::seq.lt(first + SLICE)))

@@ -29,7 +29,7 @@ impl SessionStore for Sqlite {
             let row: Option<SessionRow> = sessions::table
                 .filter(sessions::id.eq(Key::from(id)))
                 .select(SessionRow::as_select())
-                .first(connection)
+                .get_result(connection)
                 .optional()?;
             let Some(row) = row else { return Ok(None) };
             let token_hash = row.token_hash()?;

@@ -15,6 +15,7 @@ macro_rules! statement {
     ) => {
         $(#[$doc])*
         #[derive(Debug)]
+        #[allow(clippy::ref_option_ref, reason = "every field is borrowed, whatever its type")]
         pub(super) struct $name<'a> {
             $(pub(super) $field: &'a $type,)*
         }

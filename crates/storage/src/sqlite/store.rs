@@ -26,7 +26,7 @@ pub(super) fn next_number(connection: &mut SqliteConnection) -> Work<i64> {
 /// later ones finds every commit after this snapshot.
 pub(super) fn horizon(connection: &mut SqliteConnection) -> Work<SyncFrom> {
     let (incarnation, changed): (Vec<u8>, i64) =
-        store::table.select((store::incarnation, store::changed)).first(connection)?;
+        store::table.select((store::incarnation, store::changed)).get_result(connection)?;
     let incarnation = incarnation.try_into().map_err(|found: Vec<u8>| StoreError::Corrupt {
         table: "store",
         id: String::from("1"),

@@ -10,12 +10,11 @@ use kith_ports::{SyncBody, SyncFrom, SyncRead};
 
 use super::{
     cards::{Place, dress},
-    conversations::one_more,
     error::Work,
     store, users as accounts,
 };
 use crate::{
-    queries::{is_current, is_shown, memberships},
+    queries::{at_most, is_current, is_shown, memberships, one_more},
     rows::{ConversationRow, HeadRow, MemberRow, kind_number},
     schema::{conversations, heads, members, users},
     types::Key,
@@ -24,7 +23,7 @@ use crate::{
 /// Profiles of people in larger groups are asked for when they are shown.
 const SMALL_GROUP: i32 = 256;
 /// How many profiles a first sync brings.
-const FIRST_PROFILES: i64 = 1_000;
+const FIRST_PROFILES: usize = 1_000;
 /// What a sync without a token begins from: every transaction has a higher number.
 const BEGINNING: i64 = 0;
 
@@ -87,24 +86,22 @@ fn touched(
         .filter(members::user_id.eq(Key::from(viewer)))
         .filter(members::conversation_id.gt(after))
         .order(members::conversation_id.asc())
-        .limit(one_more(limit))
         .select((MemberRow::as_select(), ConversationRow::as_select(), HeadRow::as_select()));
     if since == BEGINNING {
         // He has nothing yet that could be taken from him.
-        return Ok(query.filter(is_current()).filter(is_shown()).load(connection)?);
+        let query = query.filter(is_current()).filter(is_shown());
+        return Ok(one_more(limit, query).load(connection)?);
     }
     // What goes on where he is no more does not concern him, but that it was deleted does.
     let deleted = conversations::deleted_at.is_not_null().and(conversations::changed.ge(since));
     let there = is_current().and(is_shown());
     let gone = not(is_current().and(is_shown()));
-    let rows = query
-        .filter(
-            there
-                .and(his_place.or(the_rest))
-                .or(gone.and(his_place.or(members::left_seq.is_null().and(deleted)))),
-        )
-        .load(connection)?;
-    Ok(rows)
+    let query = query.filter(
+        there
+            .and(his_place.or(the_rest))
+            .or(gone.and(his_place.or(members::left_seq.is_null().and(deleted)))),
+    );
+    Ok(one_more(limit, query).load(connection)?)
 }
 
 /// Profiles written since, of people with whom the viewer shares a direct chat or a small group.
@@ -112,7 +109,7 @@ fn profiles(connection: &mut SqliteConnection, viewer: UserId, since: i64) -> Wo
     let any: Option<Key> = users::table
         .filter(users::changed.ge(since))
         .select(users::id)
-        .first(connection)
+        .get_result(connection)
         .optional()?;
     if any.is_none() {
         return Ok(Vec::new());
@@ -135,9 +132,9 @@ fn profiles(connection: &mut SqliteConnection, viewer: UserId, since: i64) -> Wo
         .filter(conversations::kind.eq(kind_number(Kind::Direct)).or(small_group))
         .filter(users::changed.ge(since))
         .select(users::id)
-        .distinct()
-        .limit(if since == BEGINNING { FIRST_PROFILES } else { i64::MAX });
-    let ids: Vec<Key> = query.load(connection)?;
+        .distinct();
+    let most = if since == BEGINNING { FIRST_PROFILES } else { usize::MAX };
+    let ids: Vec<Key> = at_most(most, query).load(connection)?;
     let ids: Vec<UserId> = ids.into_iter().map(Into::into).collect();
     accounts::find(connection, &ids)
 }

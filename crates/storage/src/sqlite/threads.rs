@@ -61,14 +61,14 @@ impl Threads {
         let (tick, ticks) = sync_channel(1);
         let mut handles = Vec::with_capacity(readers + 2);
 
-        let writer = Worker::open(path, Purpose::Write)?;
+        let writing = Worker::open(path, Purpose::Write)?;
         handles.push(spawn("kith-sqlite-write", move || {
-            write_loop(writer, &write_jobs, &purges, &tick)
+            write_loop(writing, &write_jobs, &purges, &tick);
         })?);
         for _ in 0..readers.max(1) {
-            let reader = Worker::open(path, Purpose::Read)?;
+            let reading = Worker::open(path, Purpose::Read)?;
             let jobs = read_jobs.clone();
-            handles.push(spawn("kith-sqlite-read", move || read_loop(reader, &jobs))?);
+            handles.push(spawn("kith-sqlite-read", move || read_loop(reading, &jobs))?);
         }
         let copier = Worker::open(path, Purpose::Checkpoint)?;
         handles.push(spawn("kith-sqlite-log", move || checkpoint_loop(copier, &ticks))?);

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use diesel::{prelude::*, sqlite::SqliteConnection};
 use kith_domain::{
     ConversationId, SessionId, Timestamp, UserId,
+    text::{Description, Email, Name, Username},
     user::{DELETED_USER, ProfilePatch, User},
 };
 use kith_ports::{
@@ -12,7 +13,7 @@ use kith_ports::{
 
 use super::{Sqlite, error::Work, sessions, statement::statement, store};
 use crate::{
-    queries::people,
+    queries::{at_most, people},
     rows::{SessionRow, UserRow, visibility_number},
     schema::{conversations, last_seen, members, messages, user_words, users},
     types::{Key, Moment, sql},
@@ -47,7 +48,7 @@ impl UserStore for Sqlite {
             let hash: Option<Option<String>> = users::table
                 .filter(users::id.eq(Key::from(id)))
                 .select(users::password_hash)
-                .first(connection)
+                .get_result(connection)
                 .optional()?;
             Ok(hash.flatten())
         })
@@ -78,13 +79,12 @@ impl UserStore for Sqlite {
                 .filter(users::id.eq_any(found))
                 .filter(users::deleted_at.is_null())
                 .order(users::username_key.asc())
-                .limit(i64::try_from(limit).unwrap_or(i64::MAX))
                 .select(UserRow::as_select())
                 .into_boxed();
             if let Some(UserCursor(key)) = after {
                 query = query.filter(users::username_key.gt(key));
             }
-            into_users(query.load(connection)?)
+            into_users(at_most(limit, query).load(connection)?)
         })
         .await
     }
@@ -172,20 +172,20 @@ fn into_users(rows: Vec<UserRow>) -> Work<Vec<User>> {
 
 fn register(connection: &mut SqliteConnection, account: NewAccount) -> Work<()> {
     let NewAccount { user, password_hash, session, token_hash } = account;
-    let email_key = user.email.as_ref().map(kith_domain::text::Email::key);
-    let username_key = user.username.as_ref().map(kith_domain::text::Username::key);
+    let email_key = user.email.as_ref().map(Email::key);
+    let username_key = user.username.as_ref().map(Username::key);
     refuse_taken(connection, email_key.as_deref(), username_key.as_deref())?;
 
     let number = store::next_number(connection)?;
     diesel::insert_into(users::table)
         .values((
             users::id.eq(Key::from(user.id)),
-            users::username.eq(user.username.as_ref().map(|name| name.as_str())),
+            users::username.eq(user.username.as_ref().map(Username::as_str)),
             users::username_key.eq(username_key),
-            users::email.eq(user.email.as_ref().map(|email| email.as_str())),
+            users::email.eq(user.email.as_ref().map(Email::as_str)),
             users::email_key.eq(email_key),
             users::display_name.eq(user.display_name.as_str()),
-            users::about.eq(user.about.as_ref().map(|about| about.as_str())),
+            users::about.eq(user.about.as_ref().map(Description::as_str)),
             users::password_hash.eq(password_hash),
             users::last_seen_visibility.eq(visibility_number(user.privacy.last_seen)),
             users::read_receipts.eq(user.privacy.read_receipts),
@@ -209,13 +209,13 @@ fn refuse_taken(
 ) -> Work<()> {
     if let Some(key) = email_key {
         let same = users::table.filter(users::email_key.eq(key)).select(users::id);
-        if same.first::<Key>(connection).optional()?.is_some() {
+        if same.get_result::<Key>(connection).optional()?.is_some() {
             return Err(StoreError::Conflict(Constraint::Email).into());
         }
     }
     if let Some(key) = username_key {
         let same = users::table.filter(users::username_key.eq(key)).select(users::id);
-        if same.first::<Key>(connection).optional()?.is_some() {
+        if same.get_result::<Key>(connection).optional()?.is_some() {
             return Err(StoreError::Conflict(Constraint::Username).into());
         }
     }
@@ -229,12 +229,12 @@ fn credentials(connection: &mut SqliteConnection, name: &LoginName) -> Work<Opti
         LoginName::Email(email) => people()
             .filter(users::email_key.eq(email.key()))
             .select(columns)
-            .first(connection)
+            .get_result(connection)
             .optional()?,
         LoginName::Username(name) => people()
             .filter(users::username_key.eq(name.key()))
             .select(columns)
-            .first(connection)
+            .get_result(connection)
             .optional()?,
     };
     let Some((row, password_hash)) = row else { return Ok(None) };
@@ -243,9 +243,9 @@ fn credentials(connection: &mut SqliteConnection, name: &LoginName) -> Work<Opti
 
 #[derive(AsChangeset)]
 #[diesel(table_name = users)]
-struct Patch<'a> {
-    display_name: Option<&'a str>,
-    about: Option<Option<&'a str>>,
+struct Patch {
+    display_name: Option<String>,
+    about: Option<Option<String>>,
     last_seen_visibility: Option<i16>,
     read_receipts: Option<bool>,
     changed: i64,
@@ -260,8 +260,8 @@ fn update(
         return Ok(None);
     };
     let patch_row = Patch {
-        display_name: patch.display_name.as_ref().map(|name| name.as_str()),
-        about: patch.about.as_ref().map(|about| about.as_ref().map(|text| text.as_str())),
+        display_name: patch.display_name.as_ref().map(Name::to_string),
+        about: patch.about.as_ref().map(|about| about.as_ref().map(Description::to_string)),
         last_seen_visibility: patch.last_seen.map(visibility_number),
         read_receipts: patch.read_receipts,
         changed: store::next_number(connection)?,
@@ -319,7 +319,9 @@ fn contacts(connection: &mut SqliteConnection, id: UserId) -> Work<Vec<UserId>> 
     let key = Key::from(id);
     let written = messages::table
         .filter(messages::conversation_id.eq(conversations::id))
-        .filter(messages::sender_id.eq(key));
+        .filter(messages::sender_id.eq(key))
+        // A column of the index alone: with any other, the conversation would be walked through.
+        .select(messages::seq);
     let pairs: Vec<(Option<Key>, Option<Key>)> = members::table
         .inner_join(conversations::table.on(conversations::id.eq(members::conversation_id)))
         .filter(members::user_id.eq(key))
@@ -343,7 +345,7 @@ fn has_written(
         .filter(messages::conversation_id.eq(Key::from(chat)))
         .filter(messages::sender_id.eq(Key::from(sender)))
         .select(messages::seq)
-        .first(connection)
+        .get_result(connection)
         .optional()?;
     Ok(first.is_some())
 }

@@ -13,7 +13,10 @@ use super::{
     Outcome, guarded,
     working_set::{Slot, Standing, WorkingSet, new_place},
 };
-use crate::{rows::role_number, sqlite::error::Work};
+use crate::{
+    rows::{MemberRow, role_number},
+    sqlite::error::Work,
+};
 
 pub(super) fn create(
     set: &mut WorkingSet<'_>,
@@ -95,7 +98,7 @@ fn change_member(
     | MemberChange::Leaves(user)) = change;
     let person = set.person(id, user)?;
     let standing = person.standing;
-    let role = person.current().map(|place| place.role()).transpose()?;
+    let role = person.current().map(MemberRow::role).transpose()?;
     let changes_something = match change {
         MemberChange::Joins(..) => role.is_none() && standing == Standing::Living,
         MemberChange::Becomes(_, to) => role.is_some_and(|role| role != to),
@@ -134,16 +137,13 @@ pub(super) fn update(
     at: Timestamp,
     patch: &ConversationPatch,
     (member_epoch, settings_epoch): (i64, i64),
-) -> Work<Outcome> {
-    let slot = match guarded(set.slot(id), member_epoch) {
-        Ok(slot) => slot,
-        Err(rejected) => return Ok(Err(rejected)),
-    };
+) -> Outcome {
+    let slot = guarded(set.slot(id), member_epoch)?;
     if slot.conversation.kind == Kind::Direct {
-        return Ok(Err(wrong_kind().into()));
+        return Err(wrong_kind().into());
     }
     if slot.conversation.settings_epoch != settings_epoch {
-        return Ok(Err(Rejected::Stale));
+        return Err(Rejected::Stale);
     }
     let conversation = slot.edit();
     if let Some(name) = &patch.name {
@@ -158,7 +158,7 @@ pub(super) fn update(
     conversation.updated_at = at;
     conversation.settings_epoch += 1;
     slot.next_version();
-    Ok(Ok(Applied::Updated(Arc::clone(&slot.conversation), slot.head)))
+    Ok(Applied::Updated(Arc::clone(&slot.conversation), slot.head))
 }
 
 pub(super) fn remove(
@@ -166,17 +166,14 @@ pub(super) fn remove(
     id: ConversationId,
     at: Timestamp,
     member_epoch: i64,
-) -> Work<Outcome> {
-    let slot = match guarded(set.slot(id), member_epoch) {
-        Ok(slot) => slot,
-        Err(rejected) => return Ok(Err(rejected)),
-    };
+) -> Outcome {
+    let slot = guarded(set.slot(id), member_epoch)?;
     if slot.conversation.kind == Kind::Direct {
-        return Ok(Err(wrong_kind().into()));
+        return Err(wrong_kind().into());
     }
     slot.delete(at);
     slot.next_version();
-    Ok(Ok(Applied::Removed(Arc::clone(&slot.conversation))))
+    Ok(Applied::Removed(Arc::clone(&slot.conversation)))
 }
 
 fn wrong_kind() -> Refusal {

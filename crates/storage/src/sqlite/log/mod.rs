@@ -71,9 +71,9 @@ fn carry_out(set: &mut WorkingSet<'_>, command: &Command) -> Work<Outcome> {
             groups::change_members(set, id, at, changes, *member_epoch)
         }
         Change::Update { patch, member_epoch, settings_epoch } => {
-            groups::update(set, id, at, patch, (*member_epoch, *settings_epoch))
+            Ok(groups::update(set, id, at, patch, (*member_epoch, *settings_epoch)))
         }
-        Change::Remove { member_epoch } => groups::remove(set, id, at, *member_epoch),
+        Change::Remove { member_epoch } => Ok(groups::remove(set, id, at, *member_epoch)),
     }
 }
 

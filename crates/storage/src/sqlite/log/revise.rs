@@ -12,7 +12,7 @@ use kith_ports::log::{Applied, Rejected};
 use super::{Outcome, guarded, statements::ReviseMessage, working_set::WorkingSet};
 use crate::{
     queries::{answered, messages_with_answered},
-    rows::{MessageRow, message},
+    rows::{MessageRow, StoredMessage, message},
     schema::messages,
     sqlite::error::Work,
     types::Key,
@@ -72,11 +72,11 @@ fn find(
     id: ConversationId,
     message_id: MessageId,
 ) -> Work<Option<Message>> {
-    let row: Option<(MessageRow, Option<(Key, Key)>)> = messages_with_answered()
+    let row: Option<StoredMessage> = messages_with_answered()
         .filter(messages::id.eq(Key::from(message_id)))
         .filter(messages::conversation_id.eq(Key::from(id)))
         .select((MessageRow::as_select(), answered()))
-        .first(set.connection)
+        .get_result(set.connection)
         .optional()?;
     Ok(row.map(message).transpose()?)
 }
@@ -95,7 +95,7 @@ fn revise(
     ReviseMessage {
         conversation_id: &message.conversation_id.into(),
         seq: &message.seq,
-        content: &message.content.as_ref().map(|content| content.as_str()),
+        content: &message.content.as_ref().map(Content::as_str),
         edited_at: &message.edited_at.map(Into::into),
         deleted_at: &message.deleted_at.map(Into::into),
         version: &message.version,

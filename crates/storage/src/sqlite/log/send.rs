@@ -125,7 +125,7 @@ fn find_reply(
         .filter(messages::id.eq(Key::from(answered)))
         .filter(messages::conversation_id.eq(Key::from(id)))
         .select((messages::seq, messages::sender_id))
-        .first(set.connection)
+        .get_result(set.connection)
         .optional()?;
     Ok(row.map(|(seq, sender)| ReplyRef { id: answered, seq, sender_id: sender.into() }))
 }
@@ -211,14 +211,16 @@ fn duplicate(
     conversation: &Arc<Conversation>,
     send: &Send,
 ) -> Work<Option<Outcome>> {
-    let row: Option<(MessageRow, Option<(Key, Key)>, Vec<u8>)> = messages_with_answered()
+    type Row = (MessageRow, Option<(Key, Key)>, Vec<u8>);
+
+    let row: Option<Row> = messages_with_answered()
         .filter(messages::conversation_id.eq(Key::from(conversation.id)))
         .filter(messages::sender_id.eq(Key::from(send.sender_id)))
         .filter(messages::client_message_id.eq(send.client_message_id.as_str()))
         .select((MessageRow::as_select(), answered(), messages::digest))
-        .first(set.connection)
+        .get_result(set.connection)
         .optional()?;
-    let Some((row, reply, digest)) = row else { return Ok(None) };
+    let Some((row, answered, digest)) = row else { return Ok(None) };
     let digest = <[u8; 32]>::try_from(digest.as_slice()).map_err(|error| StoreError::Corrupt {
         table: "messages",
         id: row.id.0.to_string(),
@@ -226,7 +228,7 @@ fn duplicate(
     })?;
     Ok(Some(match is_retry(Digest(digest), send.digest) {
         Ok(()) => {
-            Ok(Applied::Duplicate(Arc::new(message((row, reply))?), Arc::clone(conversation)))
+            Ok(Applied::Duplicate(Arc::new(message((row, answered))?), Arc::clone(conversation)))
         }
         Err(refusal) => Err(Rejected::Refused(refusal)),
     }))

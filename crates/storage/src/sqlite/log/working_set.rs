@@ -11,6 +11,7 @@ use kith_domain::{
     conversation::{Conversation, Head, Seq, Version},
     group::Role,
     receipt::Watermarks,
+    text::{Description, Name},
 };
 
 use super::statements::{InsertHead, PutConversation, PutMember, UpdateHead, UpdateMarks};
@@ -309,7 +310,7 @@ fn find_person(
         .left_join(members::table.on(his_place))
         .filter(users::id.eq(Key::from(user)))
         .select((users::deleted_at, Option::<MemberRow>::as_select()))
-        .first(connection)
+        .get_result(connection)
         .optional()?;
     let (standing, place) = match row {
         None => (Standing::Unknown, None),
@@ -326,8 +327,8 @@ fn save_slot(connection: &mut SqliteConnection, slot: &Slot, changed: i64) -> Wo
         PutConversation {
             id: &id,
             kind: &kind_number(conversation.kind),
-            name: &conversation.name.as_ref().map(|name| name.as_str()),
-            description: &conversation.description.as_ref().map(|text| text.as_str()),
+            name: &conversation.name.as_ref().map(Name::as_str),
+            description: &conversation.description.as_ref().map(Description::as_str),
             posting: &posting_number(conversation.posting),
             user_a: &conversation.pair.map(|(a, _)| a.into()),
             user_b: &conversation.pair.map(|(_, b)| b.into()),

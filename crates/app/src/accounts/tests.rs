@@ -1,0 +1,247 @@
+use kith_ports::{
+    Credentials, MockAccessTokens, MockConversationStore, MockMessageStore, MockPasswordHasher,
+    MockRefreshTokens, MockSessionStore, MockUserStore, PasswordsBusy, TokenHash,
+    log::MockConversationLog,
+};
+use kith_testkit::{FixedClock, SequentialIds};
+
+use super::*;
+use crate::{
+    Error, conversations,
+    fixtures::{self, Recorder, account, session, session_id, user},
+    messaging::LaneOptions,
+    sessions,
+};
+
+struct Mocks {
+    users: MockUserStore,
+    sessions: MockSessionStore,
+    passwords: MockPasswordHasher,
+    conversations: MockConversationStore,
+    clock: Arc<FixedClock>,
+}
+
+impl Default for Mocks {
+    fn default() -> Self {
+        Self {
+            users: MockUserStore::new(),
+            sessions: MockSessionStore::new(),
+            passwords: MockPasswordHasher::new(),
+            conversations: MockConversationStore::new(),
+            clock: Arc::new(FixedClock::new()),
+        }
+    }
+}
+
+impl Mocks {
+    fn accounts(self) -> (Accounts, Arc<Recorder>) {
+        let bus = Recorder::new();
+        let (clock, ids) = (self.clock, Arc::new(SequentialIds::default()));
+        let users: Arc<dyn UserStore> = Arc::new(self.users);
+        let mut access = MockAccessTokens::new();
+        access.expect_sign().returning(|_| "access".to_owned());
+        let mut refresh = MockRefreshTokens::new();
+        refresh.expect_derive().returning(|_, _| ("refresh".to_owned(), TokenHash([0; 32])));
+        let sessions = Arc::new(Sessions::new(sessions::Ports {
+            store: Arc::new(self.sessions),
+            access: Arc::new(access),
+            refresh: Arc::new(refresh),
+            bus: bus.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+        }));
+        let messaging = fixtures::messaging(
+            MockConversationLog::new(),
+            MockMessageStore::new(),
+            MockConversationStore::new(),
+            bus.clone(),
+            LaneOptions::default(),
+        );
+        let conversations = Conversations::new(
+            conversations::Ports {
+                store: Arc::new(self.conversations),
+                messages: Arc::new(MockMessageStore::new()),
+                users: users.clone(),
+                bus: bus.clone(),
+                clock: clock.clone(),
+                ids: ids.clone(),
+            },
+            messaging.clone(),
+        );
+        let ports = Ports {
+            users,
+            messages: Arc::new(MockMessageStore::new()),
+            passwords: Arc::new(self.passwords),
+            clock,
+            ids,
+        };
+        (Accounts::new(ports, sessions, conversations, messaging, LoginThrottle::new(30)), bus)
+    }
+}
+
+fn registration() -> Registration {
+    Registration {
+        username: Username::parse("ann").unwrap(),
+        email: Email::parse("ann@example.org").unwrap(),
+        password: Password::parse("correct horse").unwrap(),
+        display_name: None,
+        device: Device::default(),
+    }
+}
+
+fn login(name: &str) -> Login {
+    Login {
+        name: LoginName::Username(Username::parse(name).unwrap()),
+        password: Password::presented("correct horse").unwrap(),
+        device: Device::default(),
+        address: None,
+    }
+}
+
+fn me() -> Principal {
+    let expires_at = FixedClock::new().now();
+    Principal { user_id: user(1), session_id: session_id(1), expires_at }
+}
+
+fn right_password(right: bool) -> MockPasswordHasher {
+    let mut passwords = MockPasswordHasher::new();
+    passwords.expect_verify().returning(move |_, _| Ok(right));
+    passwords.expect_hash().returning(|_| Ok("hashed".to_owned()));
+    passwords
+}
+
+#[tokio::test]
+async fn an_account_is_made_together_with_its_first_session() {
+    let mut mocks = Mocks { passwords: right_password(true), ..Mocks::default() };
+    mocks
+        .users
+        .expect_register()
+        .withf(|new| {
+            new.password_hash == "hashed"
+                && new.session.user_id == new.user.id
+                && new.user.display_name.as_str() == "ann"
+        })
+        .times(1)
+        .returning(|_| Ok(()));
+    let (user, tokens) = mocks.accounts().0.register(registration()).await.unwrap();
+    assert_eq!(user.username.unwrap().as_str(), "ann");
+    assert_eq!((tokens.access.as_str(), tokens.expires_in), ("access", 900));
+}
+
+#[tokio::test]
+async fn what_is_taken_is_named() {
+    for (constraint, code, field) in [
+        (Constraint::Email, Code::EmailTaken, "email"),
+        (Constraint::Username, Code::UsernameTaken, "username"),
+    ] {
+        let mut mocks = Mocks { passwords: right_password(true), ..Mocks::default() };
+        mocks.users.expect_register().returning(move |_| Err(StoreError::Conflict(constraint)));
+        let refused = mocks.accounts().0.register(registration()).await.unwrap_err();
+        let Error::Refused(refusal) = refused else { panic!("{refused:?}") };
+        assert_eq!((refusal.code, refusal.fields[0].field.as_ref()), (code, field));
+    }
+}
+
+#[tokio::test]
+async fn too_many_at_once_are_sent_away_before_anything_is_stored() {
+    let mut mocks = Mocks::default();
+    mocks.passwords.expect_hash().returning(|_| Err(PasswordsBusy));
+    mocks.users.expect_register().never();
+    let refused = mocks.accounts().0.register(registration()).await.unwrap_err();
+    assert!(matches!(refused, Error::Overloaded));
+}
+
+#[tokio::test]
+async fn an_unknown_account_costs_as_much_as_a_wrong_password() {
+    let mut mocks = Mocks::default();
+    mocks.users.expect_credentials().returning(|_| Ok(None));
+    mocks
+        .passwords
+        .expect_verify()
+        .withf(|_, hash| hash.is_none())
+        .times(1)
+        .returning(|_, _| Ok(false));
+    let unknown = mocks.accounts().0.log_in(login("nobody")).await.unwrap_err();
+
+    let mut mocks = Mocks { passwords: right_password(false), ..Mocks::default() };
+    mocks.users.expect_credentials().returning(|_| {
+        Ok(Some(Credentials { user: account(1), password_hash: Some("hash".to_owned()) }))
+    });
+    mocks.sessions.expect_create().never();
+    let wrong = mocks.accounts().0.log_in(login("user_1")).await.unwrap_err();
+    assert_eq!(unknown.to_string(), wrong.to_string());
+    assert_eq!(unknown.code(), Some(Code::InvalidCredentials));
+    assert_eq!(wrong.code(), unknown.code());
+}
+
+#[tokio::test]
+async fn failed_logins_are_stopped_before_a_password_is_hashed() {
+    let mut mocks = Mocks::default();
+    mocks.users.expect_credentials().returning(|_| Ok(None));
+    mocks.passwords.expect_verify().times(10).returning(|_, _| Ok(false));
+    let (accounts, _) = mocks.accounts();
+    for _ in 0..10 {
+        assert_eq!(
+            accounts.log_in(login("ann")).await.unwrap_err().code(),
+            Some(Code::InvalidCredentials)
+        );
+    }
+    assert!(matches!(accounts.log_in(login("Ann")).await, Err(Error::RateLimited { .. })));
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_does_not_count_as_a_failed_login() {
+    let mut mocks = Mocks::default();
+    mocks.users.expect_credentials().returning(|_| Err(StoreError::Unavailable("gone".into())));
+    let (accounts, _) = mocks.accounts();
+    for _ in 0..40 {
+        assert!(matches!(accounts.log_in(login("ann")).await, Err(Error::Unavailable(_))));
+    }
+}
+
+#[tokio::test]
+async fn a_new_password_ends_the_other_sessions() {
+    let mut mocks = Mocks { passwords: right_password(true), ..Mocks::default() };
+    mocks.users.expect_password_hash().returning(|_| Ok(Some("hash".to_owned())));
+    mocks
+        .users
+        .expect_set_password()
+        .withf(|id, hash, keep, _| *id == user(1) && hash == "hashed" && *keep == session_id(1))
+        .times(1)
+        .returning(|_, _, _, _| Ok(vec![session_id(2), session_id(3)]));
+    let (accounts, bus) = mocks.accounts();
+    let new = Password::parse("correct horse 2").unwrap();
+    let old = Password::presented("correct horse").unwrap();
+    accounts.change_password(&me(), old, new, None).await.unwrap();
+    assert_eq!(bus.take().len(), 2);
+}
+
+#[tokio::test]
+async fn a_wrong_password_changes_and_erases_nothing() {
+    let mut mocks = Mocks { passwords: right_password(false), ..Mocks::default() };
+    mocks.users.expect_password_hash().returning(|_| Ok(Some("hash".to_owned())));
+    mocks.users.expect_set_password().never();
+    mocks.users.expect_erase().never();
+    let (accounts, _) = mocks.accounts();
+    let wrong = || Password::presented("wrong horse").unwrap();
+    let new = Password::parse("correct horse 2").unwrap();
+    let refused = accounts.change_password(&me(), wrong(), new, None).await.unwrap_err();
+    assert_eq!(refused.code(), Some(Code::InvalidCredentials));
+    let refused = accounts.erase(&me(), Some(wrong()), false, None).await.unwrap_err();
+    assert_eq!(refused.code(), Some(Code::InvalidCredentials));
+}
+
+#[tokio::test]
+async fn without_a_password_only_a_fresh_login_erases() {
+    let mut mocks = Mocks::default();
+    mocks.sessions.expect_find().returning(|_| Ok(Some((session(1, 1), TokenHash([0; 32])))));
+    mocks.conversations.expect_topics().returning(|_| Ok(Vec::new()));
+    mocks.users.expect_erase().times(1).returning(|_, _| Ok(vec![session_id(1)]));
+    let clock = mocks.clock.clone();
+    let (accounts, bus) = mocks.accounts();
+    accounts.erase(&me(), None, false, None).await.unwrap();
+    assert_eq!(bus.take().len(), 1);
+    clock.advance(FRESH_LOGIN + Duration::from_secs(1));
+    let refused = accounts.erase(&me(), None, false, None).await.unwrap_err();
+    assert_eq!(refused.code(), Some(Code::Required));
+}

@@ -1,0 +1,204 @@
+use std::sync::Mutex;
+
+use kith_ports::{MockAccessTokens, MockRefreshTokens, MockSessionStore, TokenError};
+use kith_testkit::{FixedClock, SequentialIds};
+
+use super::*;
+use crate::fixtures::{Recorder, session, session_id, user};
+
+/// Refresh tokens that can be read: `<session>/<generation>`.
+fn refresh_tokens() -> MockRefreshTokens {
+    let mut tokens = MockRefreshTokens::new();
+    tokens.expect_derive().returning(|id, generation| {
+        let mut hash = [0; 32];
+        hash[..4].copy_from_slice(&generation.to_be_bytes());
+        (format!("{id}/{generation}"), TokenHash(hash))
+    });
+    tokens.expect_read().returning(|token| {
+        let (id, generation) = token.split_once('/')?;
+        Some((id.parse().ok()?, generation.parse().ok()?))
+    });
+    tokens
+}
+
+fn hash_of(generation: u32) -> TokenHash {
+    refresh_tokens().derive(session_id(1), generation).1
+}
+
+/// Access tokens of user 1 in session 1; only `good` is one.
+fn access_tokens() -> MockAccessTokens {
+    let mut tokens = MockAccessTokens::new();
+    tokens.expect_sign().returning(|_| "good".to_owned());
+    tokens.expect_verify().returning(|token, now| match token {
+        "good" => Ok(AccessClaims {
+            user_id: user(1),
+            session_id: session_id(1),
+            issued_at: now,
+            expires_at: now.after(ACCESS_LIFETIME),
+        }),
+        "old" => Err(TokenError::Expired),
+        _ => Err(TokenError::Invalid),
+    });
+    tokens
+}
+
+fn over(store: MockSessionStore) -> (Sessions, Arc<Recorder>, Arc<FixedClock>) {
+    let (bus, clock) = (Recorder::new(), Arc::new(FixedClock::new()));
+    let ports = Ports {
+        store: Arc::new(store),
+        access: Arc::new(access_tokens()),
+        refresh: Arc::new(refresh_tokens()),
+        bus: bus.clone(),
+        clock: clock.clone(),
+        ids: Arc::new(SequentialIds::default()),
+    };
+    (Sessions::new(ports), bus, clock)
+}
+
+fn at_generation(generation: u32) -> MockSessionStore {
+    let mut store = MockSessionStore::new();
+    store.expect_find().returning(move |_| Ok(Some((session(1, generation), hash_of(generation)))));
+    store
+}
+
+fn token(generation: u32) -> String {
+    format!("{}/{generation}", session_id(1))
+}
+
+#[tokio::test]
+async fn the_living_token_gives_the_next_pair() {
+    let mut store = at_generation(3);
+    store
+        .expect_renew()
+        .withf(|from, renewed, hash| *from == 3 && renewed.generation == 4 && *hash == hash_of(4))
+        .times(1)
+        .returning(|_, _, _| Ok(()));
+    let (sessions, ..) = over(store);
+    let (pair, owner) = sessions.refresh(&token(3)).await.unwrap();
+    assert_eq!((pair.refresh, owner), (token(4), user(1)));
+}
+
+#[tokio::test]
+async fn a_lost_race_ends_with_the_successor_that_the_winner_made() {
+    let generation = Arc::new(Mutex::new(3));
+    let (read, write) = (generation.clone(), generation);
+    let mut store = MockSessionStore::new();
+    store.expect_find().returning(move |_| {
+        let generation = *read.lock().unwrap();
+        Ok(Some((session(1, generation), hash_of(generation))))
+    });
+    store.expect_renew().times(1).returning(move |_, _, _| {
+        *write.lock().unwrap() = 4;
+        Err(StoreError::Stale)
+    });
+    let (sessions, ..) = over(store);
+    let (pair, _) = sessions.refresh(&token(3)).await.unwrap();
+    assert_eq!(pair.refresh, token(4));
+}
+
+#[tokio::test]
+async fn a_token_used_before_ends_the_session_and_its_sockets() {
+    let mut store = at_generation(5);
+    store.expect_revoke().times(1).returning(|_, _, _| Ok(true));
+    let (sessions, bus, _) = over(store);
+    let refused = sessions.refresh(&token(3)).await.unwrap_err();
+    assert_eq!(refused.code(), Some(Code::RefreshReused));
+    assert!(matches!(
+        &bus.take()[..],
+        [Dispatch::Close { session_id: closed, reason: CloseReason::SignedOut, .. }]
+            if *closed == session_id(1)
+    ));
+    let refused = sessions.authenticate("good").await.unwrap_err();
+    assert_eq!(refused.code(), Some(Code::Unauthenticated));
+}
+
+#[tokio::test]
+async fn a_retry_a_moment_later_gets_the_same_successor() {
+    let (sessions, _, clock) = over(at_generation(4));
+    assert_eq!(sessions.refresh(&token(3)).await.unwrap().0.refresh, token(4));
+    clock.advance(Duration::from_secs(10));
+    assert_eq!(sessions.refresh(&token(3)).await.unwrap().0.refresh, token(4));
+}
+
+#[tokio::test]
+async fn what_is_no_token_or_no_session_is_refused_alike() {
+    let mut store = MockSessionStore::new();
+    store.expect_find().returning(|_| Ok(None));
+    let (sessions, ..) = over(store);
+    for text in ["", "rubbish", &token(1)] {
+        let refused = sessions.refresh(text).await.unwrap_err();
+        assert_eq!(refused.code(), Some(Code::InvalidRefreshToken));
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_forgot_a_renewal_does_not_take_the_token() {
+    let mut store = MockSessionStore::new();
+    store.expect_find().returning(|_| Ok(Some((session(1, 3), hash_of(9)))));
+    let (sessions, ..) = over(store);
+    let refused = sessions.refresh(&token(3)).await.unwrap_err();
+    assert_eq!(refused.code(), Some(Code::InvalidRefreshToken));
+}
+
+#[tokio::test]
+async fn a_living_session_is_looked_up_once_in_a_while() {
+    let mut store = MockSessionStore::new();
+    store.expect_find().times(1).returning(|_| Ok(Some((session(1, 1), hash_of(1)))));
+    let (sessions, ..) = over(store);
+    for _ in 0..100 {
+        assert_eq!(sessions.authenticate("good").await.unwrap().user_id, user(1));
+    }
+}
+
+#[tokio::test]
+async fn bad_old_and_foreign_tokens_are_refused() {
+    let mut store = MockSessionStore::new();
+    store.expect_find().returning(|_| Ok(Some((session(2, 1), hash_of(1)))));
+    let (sessions, ..) = over(store);
+    for text in ["bad", "old", "good"] {
+        let refused = sessions.authenticate(text).await.unwrap_err();
+        assert_eq!(refused.code(), Some(Code::Unauthenticated), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_asked_is_not_a_refusal() {
+    let mut store = MockSessionStore::new();
+    store.expect_find().returning(|_| Err(StoreError::Unavailable("gone".into())));
+    let (sessions, ..) = over(store);
+    assert!(matches!(sessions.authenticate("good").await, Err(Error::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn an_ended_session_is_refused_at_once() {
+    let mut store = at_generation(1);
+    store.expect_revoke().times(1).returning(|_, _, _| Ok(true));
+    let (sessions, ..) = over(store);
+    sessions.authenticate("good").await.unwrap();
+    sessions.end(user(1), session_id(1)).await.unwrap();
+    assert!(sessions.authenticate("good").await.is_err());
+}
+
+#[tokio::test]
+async fn anothers_session_cannot_be_ended() {
+    let mut store = MockSessionStore::new();
+    store.expect_revoke().returning(|_, _, _| Ok(false));
+    let (sessions, bus, _) = over(store);
+    let refused = sessions.end(user(2), session_id(1)).await.unwrap_err();
+    assert_eq!(refused.code(), Some(Code::NotFound));
+    assert!(bus.take().is_empty());
+}
+
+#[tokio::test]
+async fn a_ticket_is_good_once_and_not_after_its_session() {
+    let mut store = at_generation(1);
+    store.expect_revoke().returning(|_, _, _| Ok(true));
+    let (sessions, ..) = over(store);
+    let principal = sessions.authenticate("good").await.unwrap();
+    let ticket = sessions.ticket(principal);
+    assert_eq!(sessions.redeem(&ticket).await.unwrap(), principal);
+    assert!(sessions.redeem(&ticket).await.is_err());
+    let late = sessions.ticket(principal);
+    sessions.end(user(1), session_id(1)).await.unwrap();
+    assert!(sessions.redeem(&late).await.is_err());
+}

@@ -1,0 +1,159 @@
+use std::sync::{Arc, Mutex};
+
+use diesel::{
+    connection::{Instrumentation, InstrumentationEvent},
+    prelude::*,
+    sql_types::Text,
+    sqlite::SqliteConnection,
+};
+use kith_domain::{
+    ConversationId,
+    conversation::Kind,
+    group::{MemberChange, Role},
+    user::ProfilePatch,
+};
+use kith_ports::{
+    ConversationStore, HistorySelector, InboxCursor, InboxFilter, MemberCursor, MessageStore,
+    SessionStore, SyncRead, UserCursor, UserStore,
+    log::{Change, Command, ConversationLog, Send},
+};
+use kith_testkit::build::{self, at, user_id};
+
+use super::{Database, Sqlite, furnish};
+
+/// Records the text of every statement.
+struct Recorder(Arc<Mutex<Vec<String>>>);
+
+impl Instrumentation for Recorder {
+    fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
+        if let InstrumentationEvent::StartQuery { query, .. } = event {
+            let sql = query.to_string();
+            let sql = sql.split(" -- binds").next().unwrap().to_owned();
+            self.0.lock().unwrap().push(sql);
+        }
+    }
+}
+
+/// Statements grow slow with the tables when they walk through one, and nothing tells of it while
+/// the tables are small. So every statement of every method is explained.
+#[tokio::test]
+async fn no_statement_walks_through_a_table() {
+    let database = Database::new();
+    let sqlite = database.open();
+    let (group, chat) = furnish(&sqlite).await;
+    let recorded = Arc::new(Mutex::new(Vec::new()));
+    let install = || {
+        let recorded = Arc::clone(&recorded);
+        move |connection: &mut SqliteConnection| {
+            connection.set_instrumentation(Recorder(recorded));
+            Ok(())
+        }
+    };
+    sqlite.write(install()).await.unwrap();
+    sqlite.read(install()).await.unwrap();
+    use_everything(&sqlite, group, chat).await;
+
+    let mut statements = std::mem::take(&mut *recorded.lock().unwrap());
+    statements.sort();
+    statements.dedup();
+    statements.retain(|sql| {
+        ["SELECT", "INSERT", "UPDATE", "DELETE"].iter().any(|verb| sql.starts_with(verb))
+    });
+    assert!(statements.len() > 50, "{} statements", statements.len());
+    let mut connection = database.connection();
+    for sql in statements {
+        #[derive(QueryableByName)]
+        struct Step {
+            #[diesel(sql_type = Text)]
+            detail: String,
+        }
+        let steps: Vec<Step> = diesel::sql_query(format!("EXPLAIN QUERY PLAN {sql}"))
+            .load(&mut connection)
+            .unwrap_or_else(|error| panic!("{error}: {sql}"));
+        let plan: Vec<_> = steps.into_iter().map(|step| step.detail).collect();
+        for step in &plan {
+            let walks = step.starts_with("SCAN ")
+                && !["SCAN CONSTANT ROW", "SCAN store"].contains(&step.as_str())
+                && !step.starts_with("SCAN (subquery")
+                && !step.starts_with("SCAN counted");
+            // A conversation or a channel's members can be as long as a table.
+            let walks = walks
+                || step.starts_with("SEARCH me")
+                    && step.ends_with("PRIMARY KEY (conversation_id=?)");
+            assert!(!walks, "{step}\n{plan:#?}\n{sql}");
+        }
+    }
+}
+
+async fn use_everything(sqlite: &Sqlite, group: ConversationId, chat: ConversationId) {
+    let (one, two, three) = (user_id(1), user_id(2), user_id(3));
+    sqlite.register(build::account(4)).await.unwrap();
+    UserStore::find(sqlite, &[one, two]).await.map(drop).unwrap();
+    UserStore::search(sqlite, "us", None, 5).await.unwrap();
+    UserStore::search(sqlite, "us", Some(UserCursor(String::from("user_1"))), 5).await.unwrap();
+    sqlite.update(one, ProfilePatch::default()).await.unwrap();
+    sqlite.saw(&[(one, at(1))]).await.unwrap();
+    sqlite.contacts(one).await.unwrap();
+    sqlite.have_written_to(one, &[two, three]).await.unwrap();
+    sqlite.password_hash(one).await.unwrap();
+    SessionStore::list(sqlite, one, at(1)).await.unwrap();
+    SessionStore::find(sqlite, build::session_id(1)).await.unwrap();
+    let password = String::from("hash");
+    sqlite.set_password(one, password, build::session_id(9), at(1)).await.unwrap();
+
+    let reply = Send { reply_to: Some(build::message_id(1)), ..build::send(20, two, "re") };
+    let epoch = sqlite.snapshot(group, &[one, two]).await.unwrap().unwrap().head.member_epoch;
+    let command = |conversation_id, change| Command { conversation_id, at: at(30), change };
+    let batch = [
+        command(group, Change::Send(reply)),
+        build::send_to(group, 21, three, "unread before"),
+        build::send_to(group, 21, three, "unread before"),
+        build::write_to(three, 22, one, "new chat"),
+        command(
+            group,
+            Change::Edit {
+                message_id: build::message_id(2),
+                message_version: 3,
+                content: build::content("edited"),
+                member_epoch: epoch,
+            },
+        ),
+        command(group, Change::Delete { message_id: build::message_id(3), member_epoch: epoch }),
+        build::create(build::room(2, Kind::Channel, one), &[two]),
+        command(
+            group,
+            Change::Members {
+                changes: vec![MemberChange::Joins(user_id(4), Role::Admin)],
+                member_epoch: epoch,
+            },
+        ),
+    ];
+    for outcome in sqlite.apply(batch.into()).await.unwrap() {
+        outcome.unwrap();
+    }
+
+    sqlite.card(one, chat).await.unwrap().unwrap();
+    let cursor = InboxCursor { pinned: false, active_at: at(99), id: group };
+    for after in [None, Some(cursor)] {
+        for filter in
+            [InboxFilter::default(), InboxFilter { archived: Some(false), kind: Some(Kind::Group) }]
+        {
+            sqlite.inbox(one, filter, after, 10).await.unwrap();
+        }
+    }
+    let cursor = MemberCursor { joined_at: at(0), user_id: one };
+    for after in [None, Some(cursor)] {
+        sqlite.members(one, group, after, 10).await.unwrap().unwrap();
+    }
+    sqlite.members_named(group, &[one, two]).await.unwrap();
+    sqlite.topics(one).await.unwrap();
+    sqlite.changes(one, group, 1, 10).await.unwrap().unwrap();
+    let SyncRead::Body(first) = sqlite.sync(one, None, 10).await.unwrap() else { panic!() };
+    sqlite.update(two, ProfilePatch::default()).await.unwrap();
+    sqlite.sync(one, Some(first.next), 10).await.map(drop).unwrap();
+    sqlite.hide(one, chat).await.unwrap();
+    sqlite.history(one, group, HistorySelector::Newest, 10).await.unwrap();
+    sqlite.message(one, build::message_id(1)).await.unwrap().unwrap();
+    sqlite.sent_by(one, None, 10).await.unwrap();
+    sqlite.erase(three, at(40)).await.unwrap();
+}

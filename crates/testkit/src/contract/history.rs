@@ -1,0 +1,248 @@
+//! Reading messages and catching up.
+
+use kith_domain::{
+    MessageId,
+    conversation::{Kind, Seq, Version},
+    group::{MemberChange, Role},
+};
+use kith_ports::HistorySelector::{After, Around, Before, Newest};
+
+use super::{Stores, World};
+use crate::build::{conversation_id, message_id, user_id};
+
+/// All four ways to ask.
+pub async fn pages_of_a_history(stores: Stores) {
+    let (world, p) = World::people(stores, 2).await;
+    let id = world.group(&p).await;
+    let (seqs, page) = world.page(p[0], id, Newest, 5).await;
+    assert_eq!((seqs, page.has_before, page.has_after, page.version), (vec![], false, false, 1));
+    world.send_many(id, p[0], 10).await;
+    let cases: [(_, &[Seq], bool, bool); 10] = [
+        (Newest, &[8, 9, 10], true, false),
+        (Before(8), &[5, 6, 7], true, true),
+        (Before(3), &[1, 2], false, true),
+        (Before(1), &[], false, true),
+        (Before(99), &[8, 9, 10], true, false),
+        (After(0), &[1, 2, 3], false, true),
+        (After(8), &[9, 10], true, false),
+        (After(10), &[], true, false),
+        (Around(5), &[4, 5, 6], true, true),
+        (Around(1), &[1, 2, 3], false, true),
+    ];
+    for (selector, expected, has_before, has_after) in cases {
+        let (seqs, page) = world.page(p[1], id, selector, 3).await;
+        assert_eq!(seqs, expected, "{selector:?}");
+        assert_eq!((page.has_before, page.has_after), (has_before, has_after), "{selector:?}");
+        assert_eq!(page.version, 11);
+    }
+    for (viewer, id) in [(user_id(99), id), (p[0], conversation_id(99))] {
+        let page = world.stores.messages.history(viewer, id, Newest, 3).await.unwrap();
+        assert_eq!(page, None);
+    }
+}
+
+/// Backwards, while the other end grows.
+pub async fn paging_while_more_arrive_shows_everything_once(stores: Stores) {
+    let (world, p) = World::people(stores, 1).await;
+    let id = world.group(&p).await;
+    world.send_many(id, p[0], 20).await;
+    let (mut seen, page) = world.page(p[0], id, Newest, 4).await;
+    let mut more = page.has_before;
+    while more {
+        world.send_many(id, p[0], 3).await;
+        let (seqs, page) = world.page(p[0], id, Before(seen[0]), 4).await;
+        seen.splice(0..0, seqs);
+        more = page.has_before;
+    }
+    assert_eq!(seen, (1..=20).collect::<Vec<_>>());
+}
+
+/// In a group.
+pub async fn what_came_before_joining_is_not_seen(stores: Stores) {
+    let (world, p) = World::people(stores, 3).await;
+    let id = world.group(&p[..2]).await;
+    let early = world.send(id, p[0], "early").await;
+    world.change_members(id, &[MemberChange::Joins(p[2], Role::Member)]).await;
+    let late = world.send(id, p[0], "late").await;
+    for selector in [Newest, After(0), Before(99), Around(1)] {
+        let (seqs, page) = world.page(p[2], id, selector, 10).await;
+        assert_eq!((seqs, page.has_before), (vec![2], false), "{selector:?}");
+    }
+    let messages = &world.stores.messages;
+    assert!(messages.message(p[2], early.id).await.unwrap().is_none());
+    assert!(messages.message(p[2], late.id).await.unwrap().is_some());
+    let changes = world.stores.conversations.changes(p[2], id, 0, 50).await.unwrap().unwrap();
+    assert_eq!(changes.messages, [(*late).clone()]);
+}
+
+/// To its members.
+pub async fn a_channel_shows_all_of_it(stores: Stores) {
+    let (world, p) = World::people(stores, 3).await;
+    let id = world.room(Kind::Channel, &p[..2]).await;
+    let early = world.send(id, p[0], "early").await;
+    world.change_members(id, &[MemberChange::Joins(p[2], Role::Member)]).await;
+    let card = world.card(p[2], id).await.unwrap();
+    assert_eq!((card.my.first_seq, card.unread.count), (2, 0));
+    assert_eq!(card.last_message.as_ref(), Some(&*early));
+    assert_eq!(world.page(p[2], id, Newest, 10).await.0, [1]);
+    assert!(world.stores.messages.message(p[2], early.id).await.unwrap().is_some());
+}
+
+/// Who may change it is decided from this.
+pub async fn a_message_with_its_context(stores: Stores) {
+    let (world, p) = World::people(stores, 3).await;
+    let id = world.group(&p[..2]).await;
+    let message = world.send(id, p[1], "hi").await;
+    world.change_members(id, &[MemberChange::Becomes(p[1], Role::Admin)]).await;
+    let context = world.stores.messages.message(p[0], message.id).await.unwrap().unwrap();
+    assert_eq!(context.message, *message);
+    assert_eq!((context.my_role, context.sender_role), (Role::Owner, Some(Role::Admin)));
+    let (conversation, head) = world.head(id).await;
+    assert_eq!((context.conversation, context.member_epoch), (conversation, head.member_epoch));
+    assert!(world.stores.messages.message(p[2], message.id).await.unwrap().is_none());
+    assert!(world.stores.messages.message(p[0], message_id(99)).await.unwrap().is_none());
+    world.change_members(id, &[MemberChange::Leaves(p[1])]).await;
+    let context = world.stores.messages.message(p[0], message.id).await.unwrap().unwrap();
+    assert_eq!(context.sender_role, None);
+}
+
+/// In the order of ids, everywhere, without tombstones.
+pub async fn messages_of_one_sender(stores: Stores) {
+    let (world, p) = World::people(stores, 2).await;
+    let (one, two) = (world.group(&p).await, world.group(&p).await);
+    let mut expected = Vec::new();
+    for n in 0..6 {
+        let id = if n % 2 == 0 { one } else { two };
+        let message = world.send(id, p[0], "x").await;
+        world.send(id, p[1], "other").await;
+        if n == 2 {
+            world.delete(&message).await.unwrap();
+        } else {
+            expected.push((id, message.id));
+        }
+    }
+    expected.sort_by_key(|(_, id)| *id);
+    let mut seen: Vec<(_, MessageId)> = Vec::new();
+    loop {
+        let after = seen.last().map(|(_, id)| *id);
+        let page = world.stores.messages.sent_by(p[0], after, 2).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        seen.extend(page);
+    }
+    assert_eq!(seen, expected);
+}
+
+/// New, edited and deleted ones, each as it is now, by version.
+pub async fn changes_since_a_version(stores: Stores) {
+    let (world, p) = World::people(stores, 2).await;
+    let id = world.group(&p).await;
+    let first = world.send(id, p[0], "one").await;
+    let second = world.send(id, p[0], "two").await;
+    let third = world.send(id, p[0], "three").await;
+    let since = third.version;
+    world.edit(&first, "one!").await.unwrap();
+    world.send(id, p[1], "four").await;
+    let fifth = world.send(id, p[1], "five").await;
+    world.delete(&second).await.unwrap();
+    world.edit(&fifth, "five!").await.unwrap();
+    let changes = world.stores.conversations.changes(p[1], id, since, 50).await.unwrap().unwrap();
+    let listed: Vec<_> =
+        changes.messages.iter().map(|message| (message.seq, message.version)).collect();
+    assert_eq!(listed, [(1, 5), (4, 6), (2, 8), (5, 9)]);
+    assert_eq!((changes.version, changes.has_more, changes.reset), (9, false, false));
+    assert_eq!(changes.card, world.card(p[1], id).await.unwrap());
+    assert!(changes.members.is_empty());
+    let none = world.stores.conversations.changes(p[1], id, 9, 50).await.unwrap().unwrap();
+    assert_eq!((none.version, none.has_more, none.reset), (9, false, false));
+    assert!(none.messages.is_empty() && none.members.is_empty());
+    for (viewer, id) in [(user_id(99), id), (p[0], conversation_id(99))] {
+        assert!(world.stores.conversations.changes(viewer, id, 0, 9).await.unwrap().is_none());
+    }
+}
+
+/// Asked from where the last page ended, nothing is missed and nothing comes twice.
+pub async fn changes_page_by_page(stores: Stores) {
+    let (world, p) = World::people(stores, 6).await;
+    let id = world.group(&p[..4]).await;
+    for n in 0..8 {
+        let message = world.send(id, p[0], "x").await;
+        if n % 3 == 0 {
+            world.edit(&message, "y").await.unwrap();
+        }
+        if n == 4 {
+            world.change_members(id, &[MemberChange::Joins(p[4], Role::Member)]).await;
+            world.change_members(id, &[MemberChange::Leaves(p[1])]).await;
+        }
+    }
+    let (_, head) = world.head(id).await;
+    let whole = world.stores.conversations.changes(p[0], id, 0, 1_000).await.unwrap().unwrap();
+    assert_eq!((whole.version, whole.has_more), (head.version, false));
+    for limit in 1..6 {
+        let (mut since, mut messages, mut members): (Version, _, _) = (0, vec![], vec![]);
+        loop {
+            let changes = world.stores.conversations.changes(p[0], id, since, limit).await;
+            let page = changes.unwrap().unwrap();
+            assert!(page.version > since && !page.reset);
+            since = page.version;
+            messages.extend(page.messages);
+            members.extend(page.members);
+            if !page.has_more {
+                break;
+            }
+        }
+        assert_eq!(since, head.version);
+        assert_eq!((&messages, &members), (&whole.messages, &whole.members), "pages of {limit}");
+    }
+}
+
+/// Then the newest page is worth more.
+pub async fn changes_are_reset_for_one_far_behind(stores: Stores) {
+    let (world, p) = World::people(stores, 1).await;
+    let id = world.group(&p).await;
+    world.send_many(id, p[0], 1_002).await;
+    let changes = async |since| {
+        world.stores.conversations.changes(p[0], id, since, 10).await.unwrap().unwrap()
+    };
+    let far = changes(2).await;
+    assert!(far.reset && !far.has_more && far.messages.is_empty() && far.members.is_empty());
+    assert_eq!(far.version, 1_003);
+    let near = changes(3).await;
+    assert!(!near.reset && near.has_more);
+    assert_eq!(near.messages.len(), 10);
+    assert!(changes(1_004).await.reset, "from the future: another history");
+    assert!(changes(-1).await.reset);
+}
+
+/// One who left is marked, and comes with the version of his leaving.
+pub async fn changes_of_members_are_marked(stores: Stores) {
+    let (world, p) = World::people(stores, 3).await;
+    let id = world.group(&p[..2]).await;
+    let change = [MemberChange::Joins(p[2], Role::Admin), MemberChange::Leaves(p[1])];
+    world.change_members(id, &change).await;
+    let changes = world.stores.conversations.changes(p[0], id, 1, 50).await.unwrap().unwrap();
+    let listed: Vec<_> = changes
+        .members
+        .iter()
+        .map(|member| (member.user.id, member.role, member.version, member.left))
+        .collect();
+    assert_eq!(listed, [(p[2], Role::Admin, 2, false), (p[1], Role::Member, 3, true)]);
+    assert!(world.stores.conversations.changes(p[1], id, 1, 50).await.unwrap().is_none());
+}
+
+/// Those in charge and oneself only, unless one is in charge.
+pub async fn changes_do_not_list_a_channels_members(stores: Stores) {
+    let (world, p) = World::people(stores, 4).await;
+    let id = world.room(Kind::Channel, &p).await;
+    world.change_members(id, &[MemberChange::Becomes(p[1], Role::Admin)]).await;
+    let seen_by = async |viewer| {
+        let changes = world.stores.conversations.changes(viewer, id, 0, 50).await;
+        let mut seen: Vec<_> =
+            changes.unwrap().unwrap().members.into_iter().map(|member| member.user.id).collect();
+        seen.sort();
+        seen
+    };
+    assert_eq!(seen_by(p[2]).await, [p[0], p[1], p[2]]);
+    assert_eq!(seen_by(p[1]).await, p);
+}

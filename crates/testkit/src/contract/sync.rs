@@ -1,0 +1,239 @@
+//! Healing any absence.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use kith_domain::{
+    ConversationId, UserId,
+    conversation::Kind,
+    group::{MemberChange, Role},
+    user::ProfilePatch,
+};
+use kith_ports::{SyncBody, SyncFrom, SyncRead};
+
+use super::{Stores, World, world::ids};
+use crate::build::{at, name, send_to, user_id};
+
+/// All pages of a sync: conversations, removed, users, and where the next one begins.
+async fn sync_all(
+    world: &World,
+    viewer: UserId,
+    mut from: Option<SyncFrom>,
+    limit: usize,
+) -> SyncBody {
+    let (mut conversations, mut removed) = (Vec::new(), Vec::new());
+    loop {
+        let page = world.sync(viewer, from, limit).await;
+        assert!(page.conversations.len() + page.removed.len() <= limit);
+        conversations.extend(page.conversations);
+        removed.extend(page.removed);
+        if page.has_more {
+            assert!(page.users.is_empty(), "users come last");
+            from = Some(page.next);
+        } else {
+            assert_eq!(page.next.resume, None);
+            return SyncBody { conversations, removed, ..page };
+        }
+    }
+}
+
+fn user_ids(body: &SyncBody) -> BTreeSet<UserId> {
+    body.users.iter().map(|user| user.id).collect()
+}
+
+fn set(items: &[ConversationId]) -> BTreeSet<ConversationId> {
+    items.iter().copied().collect()
+}
+
+/// Of what is there now: nothing is named as gone.
+pub async fn a_first_sync_brings_everything(stores: Stores) {
+    let (world, p) = World::people(stores, 4).await;
+    let chat = world.write(p[1], p[0], "hi").await.conversation_id;
+    let group = world.group(&p[..2]).await;
+    let left = world.group(&p[..2]).await;
+    let hidden = world.group(&p[..2]).await;
+    let removed = world.group(&p[..2]).await;
+    world.group(&p[1..3]).await;
+    world.change_members(left, &[MemberChange::Leaves(p[0])]).await;
+    world.stores.conversations.hide(p[0], hidden).await.unwrap();
+    world.remove(removed).await;
+    let body = world.sync(p[0], None, 100).await;
+    assert_eq!(set(&ids(&body.conversations)), set(&[chat, group]));
+    assert!(body.removed.is_empty() && !body.has_more);
+    assert_eq!(user_ids(&body), [p[1]].into());
+    for card in &body.conversations {
+        assert_eq!(Some(card), world.card(p[0], card.conversation.id).await.as_ref());
+    }
+    let nobody = world.sync(user_id(99), None, 100).await;
+    assert!(nobody.conversations.is_empty() && nobody.users.is_empty());
+}
+
+/// And nothing else; then nothing.
+pub async fn a_sync_brings_what_changed_since(stores: Stores) {
+    let (world, p) = World::people(stores, 3).await;
+    let (one, two, three) =
+        (world.group(&p).await, world.group(&p).await, world.group(&p[1..]).await);
+    let first = world.sync(p[0], None, 100).await;
+    assert_eq!(first.conversations.len(), 2);
+    let nothing = world.sync(p[0], Some(first.next.clone()), 100).await;
+    assert!(nothing.conversations.is_empty() && nothing.users.is_empty());
+    assert_eq!(nothing.next, first.next);
+    let message = world.send(one, p[1], "hi").await;
+    world.send(three, p[1], "not his").await;
+    let second = world.sync(p[0], Some(nothing.next), 100).await;
+    assert_eq!(ids(&second.conversations), [one]);
+    assert_eq!(second.conversations[0].last_message.as_ref(), Some(&*message));
+    world.edit(&message, "hi!").await.unwrap();
+    world.change_members(two, &[MemberChange::Becomes(p[1], Role::Admin)]).await;
+    let third = world.sync(p[0], Some(second.next), 100).await;
+    assert_eq!(set(&ids(&third.conversations)), set(&[one, two]));
+    let horizon = world.stores.conversations.horizon().await.unwrap();
+    assert_eq!(horizon, third.next);
+    world.write(p[0], p[2], "hi").await;
+    let fourth = world.sync(p[0], Some(horizon), 100).await;
+    assert_eq!(ids(&fourth.conversations), [ConversationId::direct(p[0], p[2])]);
+}
+
+/// Whatever the size of a page.
+pub async fn a_sync_is_paged_and_resumed(stores: Stores) {
+    let (world, p) = World::people(stores, 2).await;
+    let mut rooms = BTreeSet::new();
+    for _ in 0..7 {
+        rooms.insert(world.group(&p).await);
+    }
+    for limit in [1, 2, 3, 7, 8] {
+        let body = sync_all(&world, p[0], None, limit).await;
+        assert_eq!(body.conversations.len(), 7, "each once, in pages of {limit}");
+        assert_eq!(set(&ids(&body.conversations)), rooms);
+        assert_eq!(user_ids(&body), [p[0], p[1]].into_iter().filter(|id| *id != p[0]).collect());
+    }
+    let start = sync_all(&world, p[0], None, 3).await.next;
+    for id in rooms.iter().take(4) {
+        world.send(*id, p[1], "hi").await;
+    }
+    let body = sync_all(&world, p[0], Some(start), 3).await;
+    assert_eq!(set(&ids(&body.conversations)), rooms.into_iter().take(4).collect());
+}
+
+/// What changes behind the page that was read comes with the next sync.
+pub async fn changes_during_a_paged_sync_are_not_lost(stores: Stores) {
+    let (world, p) = World::people(stores, 2).await;
+    let mut rooms = Vec::new();
+    for _ in 0..6 {
+        rooms.push(world.group(&p).await);
+    }
+    rooms.sort();
+    let page = world.sync(p[0], None, 2).await;
+    assert_eq!(ids(&page.conversations), rooms[..2]);
+    // One that was told, one that is to come.
+    world.send(rooms[0], p[1], "told already").await;
+    world.send(rooms[5], p[1], "not told yet").await;
+    let rest = sync_all(&world, p[0], Some(page.next), 2).await;
+    assert_eq!(ids(&rest.conversations), rooms[2..]);
+    let next = sync_all(&world, p[0], Some(rest.next), 2).await;
+    assert!(ids(&next.conversations).contains(&rooms[0]));
+}
+
+/// Left, removed from, hidden, deleted; come back, it is there again.
+pub async fn what_is_gone_is_named_once(stores: Stores) {
+    let (world, p) = World::people(stores, 2).await;
+    let mut rooms = Vec::new();
+    for _ in 0..5 {
+        rooms.push(world.group(&[p[1], p[0]]).await);
+    }
+    let start = world.sync(p[0], None, 100).await.next;
+    world.change_members(rooms[0], &[MemberChange::Leaves(p[0])]).await;
+    world.stores.conversations.hide(p[0], rooms[1]).await.unwrap();
+    world.remove(rooms[2]).await;
+    world.change_members(rooms[3], &[MemberChange::Leaves(p[0])]).await;
+    world.change_members(rooms[3], &[MemberChange::Joins(p[0], Role::Member)]).await;
+    let body = sync_all(&world, p[0], Some(start), 2).await;
+    assert_eq!(set(&body.removed), set(&rooms[..3]));
+    assert_eq!(body.removed.len(), 3);
+    assert_eq!(ids(&body.conversations), [rooms[3]]);
+    world.send(rooms[1], p[1], "back").await;
+    let body = world.sync(p[0], Some(body.next), 100).await;
+    assert_eq!((ids(&body.conversations), body.removed), (vec![rooms[1]], vec![]));
+}
+
+/// Neither what is said nor that it ended.
+pub async fn what_goes_on_after_leaving_is_not_told(stores: Stores) {
+    let (world, p) = World::people(stores, 2).await;
+    let id = world.group(&[p[1], p[0]]).await;
+    world.change_members(id, &[MemberChange::Leaves(p[0])]).await;
+    let start = world.sync(p[0], None, 100).await.next;
+    world.send(id, p[1], "alone").await;
+    world.remove(id).await;
+    let body = world.sync(p[0], Some(start), 100).await;
+    assert!(body.conversations.is_empty() && body.removed.is_empty());
+}
+
+/// Of a direct chat or a group, not of a channel.
+pub async fn profiles_of_acquaintances_are_synced(stores: Stores) {
+    let (world, p) = World::people(stores, 6).await;
+    world.write(p[1], p[0], "hi").await;
+    world.group(&[p[0], p[2]]).await;
+    world.room(Kind::Channel, &[p[0], p[3]]).await;
+    let left = world.group(&[p[0], p[4]]).await;
+    world.change_members(left, &[MemberChange::Leaves(p[4])]).await;
+    let start = world.sync(p[0], None, 100).await;
+    assert_eq!(user_ids(&start), [p[1], p[2]].into());
+    for id in &p[1..] {
+        let patch = ProfilePatch { display_name: Some(name("New")), ..Default::default() };
+        world.stores.users.update(*id, patch).await.unwrap();
+    }
+    let body = world.sync(p[0], Some(start.next), 100).await;
+    assert_eq!(user_ids(&body), [p[1], p[2]].into());
+    world.stores.users.saw(&[(p[1], at(9))]).await.unwrap();
+    let nothing = world.sync(p[0], Some(body.next.clone()), 100).await;
+    assert!(nothing.users.is_empty(), "being seen is no change of a profile");
+    world.stores.users.erase(p[2], at(9)).await.unwrap();
+    let body = world.sync(p[0], Some(body.next), 100).await;
+    assert_eq!(user_ids(&body), [p[2]].into());
+    assert!(body.users[0].is_deleted());
+}
+
+/// As after a restore from a backup.
+pub async fn a_token_of_another_database_is_foreign(stores: Stores) {
+    let (world, p) = World::people(stores, 1).await;
+    let now = world.stores.conversations.horizon().await.unwrap();
+    let mut other = now.clone();
+    other.incarnation[0] ^= 1;
+    let ahead = SyncFrom { since: now.since + 1, ..now.clone() };
+    for from in [other, ahead] {
+        let read = world.stores.conversations.sync(p[0], Some(from), 10).await.unwrap();
+        assert!(matches!(read, SyncRead::Foreign), "{read:?}");
+    }
+    world.sync(p[0], Some(now), 10).await;
+}
+
+/// Whatever commits after a horizon was taken is found from there.
+pub async fn a_horizon_misses_nothing_while_others_write(stores: Stores) {
+    let (world, p) = World::people(stores, 2).await;
+    let mut rooms = Vec::new();
+    for _ in 0..20 {
+        rooms.push(world.group(&p).await);
+    }
+    let log = Arc::clone(&world.stores.log);
+    let writer = {
+        let (rooms, sender) = (rooms.clone(), p[1]);
+        tokio::spawn(async move {
+            for (n, id) in (0..).zip(rooms) {
+                log.apply([send_to(id, n, sender, "x")].into()).await.unwrap();
+            }
+        })
+    };
+    let mut from = None;
+    let mut seqs = std::collections::BTreeMap::new();
+    while !writer.is_finished() {
+        let body = world.sync(p[0], from, 100).await;
+        seqs.extend(
+            body.conversations.iter().map(|card| (card.conversation.id, card.head.last_seq)),
+        );
+        from = Some(body.next);
+    }
+    writer.await.unwrap();
+    let body = world.sync(p[0], from, 100).await;
+    seqs.extend(body.conversations.iter().map(|card| (card.conversation.id, card.head.last_seq)));
+    assert_eq!(seqs.len(), 20);
+    assert!(seqs.values().all(|seq| *seq == 1), "{seqs:?}");
+}

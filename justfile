@@ -1,0 +1,43 @@
+# Shortcuts. Nothing here is needed: each recipe is a command that can be typed.
+
+# Lists the recipes.
+default:
+    @just --list
+
+# Runs the server on http://127.0.0.1:8080, with its data under ./data.
+run *args:
+    cargo run --release -- {{ args }}
+
+# Runs all tests.
+test *args:
+    scripts/test {{ args }}
+
+# Runs the tests of the domain and the use cases.
+core:
+    scripts/test core
+
+# Formats the code.
+fmt:
+    cargo fmt --all
+
+# Checks formatting and lints, as CI does.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+
+# Checks licences, bans and sources of all dependencies.
+deny:
+    scripts/deny
+
+# Shows Kith at work.
+demo:
+    cargo run --example demo
+
+# Builds the documentation of the code, and runs the commands written in the Markdown documents.
+docs:
+    cargo doc --workspace --no-deps --all-features
+    scripts/try-docs
+
+# Runs the long fault runs.
+faults:
+    cargo test -p kith-server --test crash -- --ignored
