@@ -195,7 +195,18 @@ pub trait RefreshTokens: Send + Sync {
     /// The token of a session's generation, and what is stored of it.
     fn derive(&self, session: SessionId, generation: u32) -> (String, TokenHash);
     /// Reads a token that this server made; `None` for any other text.
-    fn read(&self, token: &str) -> Option<(SessionId, u32)>;
+    fn read(&self, token: &str) -> Option<RefreshClaims>;
+}
+
+/// What a refresh token says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefreshClaims {
+    /// The session it was made for.
+    pub session_id: SessionId,
+    /// The generation it is of.
+    pub generation: u32,
+    /// What is stored of it while it is alive.
+    pub hash: TokenHash,
 }
 
 /// Makes what is handed to clients and comes back (cursors, sync tokens) tamper-proof.

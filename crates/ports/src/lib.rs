@@ -31,7 +31,8 @@ mod reads;
 pub use error::{Constraint, StoreError, StoreResult};
 pub use identity::{
     AccessClaims, AccessTokens, Credentials, LoginName, NewAccount, PasswordHasher, PasswordsBusy,
-    RefreshTokens, Seals, SessionStore, TokenError, TokenHash, UserCursor, UserStore,
+    RefreshClaims, RefreshTokens, Seals, SessionStore, TokenError, TokenHash, UserCursor,
+    UserStore,
 };
 pub use process::{Clock, Ids};
 pub use reads::{

@@ -7,7 +7,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::Mac;
 use kith_domain::SessionId;
-use kith_ports::{RefreshTokens, TokenHash};
+use kith_ports::{RefreshClaims, RefreshTokens, TokenHash};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -51,11 +51,11 @@ impl RefreshTokens for DerivedRefreshTokens {
         let tag = tag(&self.key, &bytes[..SESSION + GENERATION]).finalize().into_bytes();
         bytes[SESSION + GENERATION..].copy_from_slice(&tag);
         let token = URL_SAFE_NO_PAD.encode(bytes);
-        let hash = TokenHash(Sha256::digest(&token).into());
+        let hash = hash(&token);
         (token, hash)
     }
 
-    fn read(&self, token: &str) -> Option<(SessionId, u32)> {
+    fn read(&self, token: &str) -> Option<RefreshClaims> {
         let mut bytes = [0; TOKEN];
         if URL_SAFE_NO_PAD.decode_slice(token, &mut bytes).ok()? != TOKEN {
             return None;
@@ -66,11 +66,16 @@ impl RefreshTokens for DerivedRefreshTokens {
         let made_here = std::iter::once(&self.key)
             .chain(&self.previous)
             .any(|key| tag(key, named).verify_slice(tag_given).is_ok());
-        made_here.then_some((
-            SessionId::from_uuid(Uuid::from_slice(session).ok()?),
-            u32::from_be_bytes(generation.try_into().ok()?),
-        ))
+        made_here.then_some(RefreshClaims {
+            session_id: SessionId::from_uuid(Uuid::from_slice(session).ok()?),
+            generation: u32::from_be_bytes(generation.try_into().ok()?),
+            hash: hash(token),
+        })
     }
+}
+
+fn hash(token: &str) -> TokenHash {
+    TokenHash(Sha256::digest(token).into())
 }
 
 fn tag(key: &Key, named: &[u8]) -> Authenticator {
@@ -89,6 +94,10 @@ mod tests {
 
     fn session(n: u128) -> SessionId {
         SessionId::from_uuid(Uuid::from_u128(n))
+    }
+
+    fn claims(n: u128, generation: u32, token: &str) -> RefreshClaims {
+        RefreshClaims { session_id: session(n), generation, hash: hash(token) }
     }
 
     #[test]
@@ -117,9 +126,9 @@ mod tests {
     fn a_changed_secret_still_reads_the_tokens_of_the_one_before() {
         let (old, _) = DerivedRefreshTokens::new(&secret("a")).derive(session(1), 7);
         let tokens = DerivedRefreshTokens::new(&secret("b")).with_previous(&secret("a"));
-        assert_eq!(tokens.read(&old), Some((session(1), 7)));
+        assert_eq!(tokens.read(&old), Some(claims(1, 7, &old)));
         let (new, _) = tokens.derive(session(1), 8);
-        assert_eq!(DerivedRefreshTokens::new(&secret("b")).read(&new), Some((session(1), 8)));
+        assert_eq!(DerivedRefreshTokens::new(&secret("b")).read(&new), Some(claims(1, 8, &new)));
     }
 
     #[test]
@@ -137,7 +146,7 @@ mod tests {
         fn every_token_is_read_back(id: u128, generation: u32) {
             let tokens = DerivedRefreshTokens::new(&secret("a"));
             let (token, _) = tokens.derive(session(id), generation);
-            prop_assert_eq!(tokens.read(&token), Some((session(id), generation)));
+            prop_assert_eq!(tokens.read(&token), Some(claims(id, generation, &token)));
         }
 
         #[test]

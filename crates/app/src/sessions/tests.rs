@@ -9,20 +9,21 @@ use crate::fixtures::{Recorder, session, session_id, user};
 /// Refresh tokens that can be read: `<session>/<generation>`.
 fn refresh_tokens() -> MockRefreshTokens {
     let mut tokens = MockRefreshTokens::new();
-    tokens.expect_derive().returning(|id, generation| {
-        let mut hash = [0; 32];
-        hash[..4].copy_from_slice(&generation.to_be_bytes());
-        (format!("{id}/{generation}"), TokenHash(hash))
-    });
+    tokens
+        .expect_derive()
+        .returning(|id, generation| (format!("{id}/{generation}"), hash_of(generation)));
     tokens.expect_read().returning(|token| {
         let (id, generation) = token.split_once('/')?;
-        Some((id.parse().ok()?, generation.parse().ok()?))
+        let generation = generation.parse().ok()?;
+        Some(RefreshClaims { session_id: id.parse().ok()?, generation, hash: hash_of(generation) })
     });
     tokens
 }
 
 fn hash_of(generation: u32) -> TokenHash {
-    refresh_tokens().derive(session_id(1), generation).1
+    let mut hash = [0; 32];
+    hash[..4].copy_from_slice(&generation.to_be_bytes());
+    TokenHash(hash)
 }
 
 /// Access tokens of user 1 in session 1; only `good` is one.

@@ -1,1 +1,284 @@
+use std::time::Duration;
 
+use kith_domain::{
+    ConnectionId, ConversationId, Refusal, SessionId, UserId,
+    event::Audience,
+    group::Role,
+    message::{Message, MessageKind},
+};
+use kith_ports::live::{CloseReason, TopicChange};
+use kith_testkit::build::{
+    at, client_message_id, content, conversation_id, message_id, session_id, user_id,
+};
+use uuid::Uuid;
+
+use super::*;
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A socket and its queue.
+struct Listener {
+    socket: Socket,
+    queue: mpsc::Receiver<Outgoing>,
+}
+
+impl Listener {
+    /// The next frame's type, and whether it is an answer.
+    async fn next(&mut self) -> Option<(String, bool)> {
+        let outgoing = tokio::time::timeout(PATIENCE, self.queue.recv()).await.expect("in time");
+        let (frame, answer) = match outgoing? {
+            Outgoing::Frame(frame) => (frame, false),
+            Outgoing::Answer(frame) => (frame, true),
+            Outgoing::Close(reason) => return Some((format!("{reason:?}"), true)),
+        };
+        let json: serde_json::Value = serde_json::from_str(&frame).unwrap();
+        Some((json["type"].as_str().unwrap().to_owned(), answer))
+    }
+
+    async fn types(&mut self, count: usize) -> Vec<String> {
+        let mut types = Vec::new();
+        for _ in 0..count {
+            types.push(self.next().await.unwrap().0);
+        }
+        types
+    }
+}
+
+struct Node {
+    hub: Hub,
+    workers: Vec<WorkerId>,
+    sockets: u128,
+}
+
+impl Node {
+    fn start(workers: usize, options: HubOptions) -> Self {
+        let hub = Hub::new(options);
+        let workers = (0..workers)
+            .map(|_| {
+                let (id, run) = hub.add_worker();
+                tokio::spawn(run);
+                id
+            })
+            .collect();
+        Self { hub, workers, sockets: 0 }
+    }
+
+    /// A socket of `user` on a worker, in these groups.
+    async fn listen(&mut self, worker: usize, user: UserId, groups: &[ConversationId]) -> Listener {
+        let mut listener = self.attach(worker, user).await;
+        let topics = groups.iter().map(|id| Topic { conversation_id: *id, member_epoch: 1 });
+        self.hub.subscribe(self.workers[worker], user, topics.collect()).await;
+        listener.queue.try_recv().expect_err("nothing has happened yet");
+        listener
+    }
+
+    async fn attach(&mut self, worker: usize, user: UserId) -> Listener {
+        self.sockets += 1;
+        let socket = Socket {
+            connection: ConnectionId::from_uuid(Uuid::from_u128(self.sockets)),
+            user_id: user,
+            session_id: session(user),
+        };
+        let queue = self.hub.attach(self.workers[worker], socket).await.unwrap();
+        Listener { socket, queue }
+    }
+}
+
+fn session(user: UserId) -> SessionId {
+    SessionId::from_uuid(*user.as_uuid())
+}
+
+fn group() -> ConversationId {
+    conversation_id(1)
+}
+
+fn message(seq: i64) -> Event {
+    Event::MessageSent(Arc::new(Message {
+        id: message_id(seq.unsigned_abs()),
+        conversation_id: group(),
+        seq,
+        version: seq + 1,
+        sender_id: user_id(1),
+        client_message_id: client_message_id("c"),
+        kind: MessageKind::Text,
+        content: Some(content("hi")),
+        reply_to: None,
+        created_at: at(0),
+        edited_at: None,
+        deleted_at: None,
+        pinned_at: None,
+    }))
+}
+
+fn to_group(event: Event, origin: Option<Origin>) -> Dispatch {
+    Dispatch::Event { event, audience: Audience::Members(group()), origin }
+}
+
+fn from(listener: &Listener) -> Origin {
+    Origin { connection: listener.socket.connection, frame_id: Some("7".into()) }
+}
+
+fn topic(member_epoch: i64, change: TopicChange) -> Dispatch {
+    Dispatch::Topic { conversation_id: group(), member_epoch, change }
+}
+
+#[tokio::test]
+async fn a_message_reaches_every_socket_of_every_member_and_answers_the_one_it_came_from() {
+    let mut node = Node::start(2, HubOptions::default());
+    let mut phone = node.listen(0, user_id(1), &[group()]).await;
+    let mut laptop = node.listen(1, user_id(1), &[group()]).await;
+    let mut friend = node.listen(1, user_id(2), &[group()]).await;
+    let mut stranger = node.listen(0, user_id(3), &[]).await;
+    let origin = from(&phone);
+    node.hub.publish(vec![to_group(message(1), Some(origin))]).await;
+    assert_eq!(phone.next().await.unwrap(), ("message_sent".to_owned(), true));
+    assert_eq!(laptop.next().await.unwrap(), ("new_message".to_owned(), false));
+    assert_eq!(friend.next().await.unwrap(), ("new_message".to_owned(), false));
+    assert!(phone.queue.try_recv().is_err());
+    assert!(stranger.queue.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn all_recipients_get_the_same_bytes() {
+    let mut node = Node::start(2, HubOptions::default());
+    let mut all = Vec::new();
+    for n in 0..6 {
+        all.push(node.listen(n % 2, user_id(n as u64 + 1), &[group()]).await);
+    }
+    node.hub.publish(vec![to_group(message(1), None)]).await;
+    let mut frames = Vec::new();
+    for listener in &mut all {
+        match tokio::time::timeout(PATIENCE, listener.queue.recv()).await.unwrap() {
+            Some(Outgoing::Frame(frame)) => frames.push(frame),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(frames.iter().all(|frame| frame.as_ptr() == frames[0].as_ptr()), "encoded once");
+}
+
+#[tokio::test]
+async fn answers_and_events_keep_their_order() {
+    let mut node = Node::start(1, HubOptions::default());
+    let mut socket = node.listen(0, user_id(1), &[group()]).await;
+    let origin = from(&socket);
+    let refused = Reply::Refused(Refusal::not_a_member());
+    node.hub
+        .publish(vec![
+            to_group(message(1), None),
+            Dispatch::Reply { origin: origin.clone(), reply: refused },
+            to_group(message(2), Some(origin.clone())),
+            Dispatch::Reply { origin, reply: Reply::Done },
+            to_group(message(3), None),
+        ])
+        .await;
+    assert_eq!(
+        socket.types(5).await,
+        ["new_message", "error", "message_sent", "ok", "new_message"]
+    );
+}
+
+#[tokio::test]
+async fn a_removed_member_hears_of_his_removal_and_of_nothing_after_it() {
+    let mut node = Node::start(1, HubOptions::default());
+    let mut socket = node.listen(0, user_id(2), &[group()]).await;
+    let removed = Event::MemberRemoved(kith_domain::event::MemberEvent {
+        conversation_id: group(),
+        user_id: user_id(2),
+        role: Role::Member,
+        version: 3,
+    });
+    node.hub
+        .publish(vec![
+            to_group(message(1), None),
+            to_group(removed, None),
+            topic(2, TopicChange::Leave(vec![user_id(2)])),
+            to_group(message(2), None),
+        ])
+        .await;
+    assert_eq!(socket.types(2).await, ["new_message", "member_removed"]);
+    node.hub.publish(vec![to_group(message(3), None)]).await;
+    // What is read late does not bring him back in: the removal was newer.
+    let stale = Topic { conversation_id: group(), member_epoch: 1 };
+    node.hub.subscribe(node.workers[0], user_id(2), vec![stale]).await;
+    node.hub.publish(vec![to_group(message(4), None)]).await;
+    node.hub.subscribe(node.workers[0], user_id(2), Vec::new()).await;
+    assert!(socket.queue.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn who_comes_in_while_his_topics_are_read_stays_in() {
+    let mut node = Node::start(1, HubOptions::default());
+    let mut socket = node.attach(0, user_id(2)).await;
+    node.hub.publish(vec![topic(2, TopicChange::Join(vec![user_id(2)]))]).await;
+    node.hub.subscribe(node.workers[0], user_id(2), Vec::new()).await;
+    node.hub.publish(vec![to_group(message(1), None)]).await;
+    assert_eq!(socket.types(1).await, ["new_message"]);
+}
+
+#[tokio::test]
+async fn a_conversation_that_is_deleted_has_no_listeners() {
+    let mut node = Node::start(1, HubOptions::default());
+    let mut socket = node.listen(0, user_id(2), &[group()]).await;
+    node.hub.publish(vec![topic(i64::MAX, TopicChange::Dissolve)]).await;
+    node.hub.publish(vec![to_group(message(1), None)]).await;
+    node.hub.subscribe(node.workers[0], user_id(2), Vec::new()).await;
+    assert!(socket.queue.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_socket_that_cannot_keep_up_is_let_go_and_the_others_lose_nothing() {
+    let options = HubOptions { socket_queue: 4, ..HubOptions::default() };
+    let mut node = Node::start(1, options);
+    let mut slow = node.listen(0, user_id(1), &[group()]).await;
+    let mut quick = node.listen(0, user_id(2), &[group()]).await;
+    for seq in 1..=8 {
+        node.hub.publish(vec![to_group(message(seq), None)]).await;
+        assert_eq!(quick.types(1).await, ["new_message"]);
+    }
+    assert_eq!(slow.types(4).await, ["new_message"; 4]);
+    assert_eq!(slow.next().await, None, "its queue ends without a last word");
+}
+
+#[tokio::test]
+async fn ending_a_session_closes_its_sockets_and_no_others() {
+    let mut node = Node::start(2, HubOptions::default());
+    let mut ended = node.listen(0, user_id(1), &[group()]).await;
+    let mut other = node.listen(1, user_id(1), &[group()]).await;
+    let close = Dispatch::Close {
+        user_id: user_id(1),
+        session_id: session_id(99),
+        reason: CloseReason::SignedOut,
+    };
+    node.hub.publish(vec![close, to_group(message(1), None)]).await;
+    assert_eq!(ended.types(1).await, ["new_message"]);
+    let close = Dispatch::Close {
+        user_id: user_id(1),
+        session_id: session(user_id(1)),
+        reason: CloseReason::SignedOut,
+    };
+    node.hub.publish(vec![close]).await;
+    assert_eq!(ended.next().await.unwrap().0, "SignedOut");
+    assert_eq!(ended.next().await, None);
+    assert_eq!(other.types(2).await, ["new_message", "SignedOut"]);
+}
+
+#[tokio::test]
+async fn a_socket_that_went_is_forgotten() {
+    let mut node = Node::start(1, HubOptions::default());
+    let gone = node.listen(0, user_id(1), &[group()]).await;
+    let mut stays = node.listen(0, user_id(2), &[group()]).await;
+    node.hub.detach(node.workers[0], gone.socket);
+    drop(gone.queue);
+    node.hub.publish(vec![to_group(message(1), None)]).await;
+    assert_eq!(stays.types(1).await, ["new_message"]);
+}
+
+#[tokio::test]
+async fn a_closed_hub_takes_no_sockets() {
+    let mut node = Node::start(1, HubOptions::default());
+    let mut socket = node.listen(0, user_id(1), &[group()]).await;
+    node.hub.close();
+    assert_eq!(socket.next().await, None);
+    assert!(node.hub.attach(node.workers[0], socket.socket).await.is_none());
+    node.hub.publish(vec![to_group(message(1), None)]).await;
+}

@@ -89,7 +89,9 @@ fn explain(error: &figment::Error) -> Failure {
         None => format!(" ({})", metadata.name),
     });
     let setting = if key.is_empty() { "the configuration".to_owned() } else { key };
-    Failure::Config(format!("{setting}: {}{}", error.kind, place.unwrap_or_default()))
+    let reason = error.kind.to_string();
+    let reason: Vec<&str> = reason.split_whitespace().collect();
+    Failure::Config(format!("{setting}: {}{}", reason.join(" "), place.unwrap_or_default()))
 }
 
 /// `KITH_…` variables, `__` for nesting, `…_FILE` for the name of a file that holds the value.
