@@ -108,8 +108,6 @@ pub enum CloseReason {
     SignedOut,
     /// The reader cannot keep up.
     TooSlow,
-    /// The server restarts.
-    Restart,
 }
 
 /// What a socket gets.

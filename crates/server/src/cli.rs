@@ -117,6 +117,6 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
             println!("kith {VERSION}");
             Ok(())
         }
-        Command::Chat(options) => commands::chat::run(options),
+        Command::Chat(options) => commands::chat::run(&options),
     }
 }

@@ -35,14 +35,17 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// What tests share. It may know all, and only tests may know it.
 const TESTKIT: &str = "kith-testkit";
 
-/// Crates from outside that some rooms alone may know: whether a name is meant, and the rooms.
-const OUTSIDERS: &[(fn(&str) -> bool, &[&str])] = &[
+/// Crates from outside that some rooms alone may know.
+const OUTSIDERS: &[(IsMeant, &[&str])] = &[
     (|name| name.starts_with("diesel") || name == "libsqlite3-sys", &["kith-storage"]),
     (|name| name.starts_with("actix"), &["kith-http", "kith-server"]),
     (|name| name.starts_with("utoipa-"), &["kith-http"]),
     (|name| name == "reqwest" || name == "tokio-tungstenite", &["kith-client"]),
     (|name| name == "argon2" || name == "jsonwebtoken", &["kith-security"]),
 ];
+
+/// Whether a crate of this name is meant.
+type IsMeant = fn(&str) -> bool;
 
 fn workspace() -> Metadata {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");

@@ -211,8 +211,9 @@ impl Driver {
                 }
             }
             let may_read = self.unanswered < UNANSWERED && self.under_way.len() < UNDER_WAY;
+            // Each gets its turn: a stream of events does not keep the socket from being read, nor
+            // its heartbeat from being kept.
             let served = tokio::select! {
-                biased;
                 () = stop.cancelled() => Err(self.restart().await),
                 outgoing = queue.recv() => self.put_out(outgoing, queue).await,
                 Some(finished) = self.under_way.next() => {
@@ -405,7 +406,6 @@ fn ended(reason: live::CloseReason) -> End {
     match reason {
         live::CloseReason::SignedOut => End::because(close::SIGNED_OUT, "signed out"),
         live::CloseReason::TooSlow => End::because(close::TOO_SLOW, "slow reader"),
-        live::CloseReason::Restart => End::because(close::RESTART, "retry_after_ms=1000"),
     }
 }
 

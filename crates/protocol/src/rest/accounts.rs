@@ -115,14 +115,6 @@ pub struct SessionInfo {
     pub current: bool,
 }
 
-/// How many sessions were ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Ended {
-    /// How many.
-    pub ended: usize,
-}
-
 /// Who sees online state and last seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

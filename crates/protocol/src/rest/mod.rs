@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use self::{
     accounts::{
-        Ended, Erase, Login, LoginAnswer, Me, MePatch, PasswordChange, Profile, Refresh, Register,
+        Erase, Login, LoginAnswer, Me, MePatch, PasswordChange, Profile, Refresh, Register,
         SessionInfo, Ticket, Visibility,
     },
     conversations::{

@@ -156,6 +156,16 @@ pub async fn sending_reads_only_what_was_read(stores: Stores) {
     world.apply_all(batch).await;
     assert_eq!(marks(p[0]).await, Watermarks { delivered: 6, read: 6 });
     assert_eq!(world.card(p[0], id).await.unwrap().unread.count, 1);
+    // And when what was unread is deleted in the same batch.
+    let member_epoch = world.head(id).await.1.member_epoch;
+    let seven = crate::build::message_id(2);
+    let batch = vec![
+        crate::build::send_to(id, 4, p[0], "nine"),
+        world.command(id, Change::Delete { message_id: seven, member_epoch }),
+        crate::build::send_to(id, 5, p[0], "ten"),
+    ];
+    world.apply_all(batch).await;
+    assert_eq!(marks(p[0]).await, Watermarks { delivered: 10, read: 10 });
 }
 
 /// Showing only what is new.

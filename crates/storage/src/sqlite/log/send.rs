@@ -112,7 +112,7 @@ fn judge(
     }
     let Some(answered) = send.reply_to else { return Ok(Ok(None)) };
     let visible_from = first_visible(conversation.kind, first_seq);
-    let reply = find_reply(set, id, answered)?.filter(|_| visible_from > 0);
+    let reply = find_reply(set, id, answered)?.filter(|reply| reply.seq >= visible_from);
     Ok(reply.map(Some).ok_or_else(no_such_reply))
 }
 

@@ -262,7 +262,7 @@ impl<'c> WorkingSet<'c> {
             .filter(messages::sender_id.ne(Key::from(user)))
             .filter(messages::deleted_at.is_null())
             .select(messages::seq)
-            .first(self.connection)
+            .get_result(self.connection)
             .optional()?;
         self.person(id, user)?.behind = unread.is_some();
         Ok(unread.is_none())

@@ -34,6 +34,12 @@ impl Instrumentation for Recorder {
     }
 }
 
+#[derive(QueryableByName)]
+struct Step {
+    #[diesel(sql_type = Text)]
+    detail: String,
+}
+
 /// Statements grow slow with the tables when they walk through one, and nothing tells of it while
 /// the tables are small. So every statement of every method is explained. (Nor may it have a bare
 /// `LIMIT ?`: see `queries::at_most`.)
@@ -64,11 +70,6 @@ async fn no_statement_walks_through_a_table() {
     let mut connection = database.connection();
     for sql in statements {
         assert!(!sql.contains("LIMIT ?"), "planned anew on each call: {sql}");
-        #[derive(QueryableByName)]
-        struct Step {
-            #[diesel(sql_type = Text)]
-            detail: String,
-        }
         let steps: Vec<Step> = diesel::sql_query(format!("EXPLAIN QUERY PLAN {sql}"))
             .load(&mut connection)
             .unwrap_or_else(|error| panic!("{error}: {sql}"));

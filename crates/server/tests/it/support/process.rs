@@ -1,0 +1,150 @@
+//! The real program in a process of its own.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Condvar, Mutex},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use kith_client::Client;
+
+/// How long it may take to say where it listens.
+const START: Duration = Duration::from_secs(20);
+
+/// The program, with settings fit for tests and none from outside.
+pub(crate) fn kith(data_dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kith"));
+    command
+        .env_clear()
+        .envs([
+            ("KITH_LISTEN", "127.0.0.1:0"),
+            ("KITH_PASSWORDS__MEMORY_KIB", "64"),
+            ("KITH_PASSWORDS__ITERATIONS", "1"),
+            ("KITH_LIMITS__MESSAGES_PER_SECOND", "0"),
+            ("KITH_LIMITS__REQUESTS_PER_SECOND", "0"),
+            ("KITH_SHUTDOWN__CLOSE_SPREAD_MS", "100"),
+        ])
+        .env("KITH_DATA_DIR", data_dir)
+        .current_dir(data_dir.parent().expect("a directory inside of another"))
+        .stdin(Stdio::null());
+    command
+}
+
+#[derive(Default)]
+struct Lines {
+    lines: Mutex<(Vec<String>, bool)>,
+    more: Condvar,
+}
+
+/// A running server. It is killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    url: String,
+    log: Arc<Lines>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Process {
+    /// Starts a server on this data.
+    pub(crate) fn start(data_dir: &Path) -> Self {
+        Self::spawn(kith(data_dir))
+    }
+
+    /// Starts this command and waits until it listens.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
+        let output = child.stdout.take().expect("its output is piped");
+        let log = Arc::<Lines>::default();
+        let reader = std::thread::spawn({
+            let log = Arc::clone(&log);
+            move || {
+                for line in BufReader::new(output).lines().map_while(Result::ok) {
+                    log.lines.lock().expect("nobody crashed").0.push(line);
+                    log.more.notify_all();
+                }
+                log.lines.lock().expect("nobody crashed").1 = true;
+                log.more.notify_all();
+            }
+        });
+        let mut process = Self { child, url: String::new(), log, reader: Some(reader) };
+        let said = process.wait_for_line("listening on http://");
+        let (_, rest) = said.split_once("listening on ").expect("it was looked for");
+        let url = rest.split(['"', ' ']).next().unwrap_or_default();
+        url.clone_into(&mut process.url);
+        process
+    }
+
+    /// Waits until the log has a line with this text.
+    pub(crate) fn wait_for_line(&self, text: &str) -> String {
+        let deadline = Instant::now() + START;
+        let mut lines = self.log.lines.lock().expect("nobody crashed");
+        loop {
+            if let Some(line) = lines.0.iter().find(|line| line.contains(text)) {
+                return line.clone();
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!lines.1 && !left.is_zero(), "no {text:?} in the log: {:#?}", lines.0);
+            lines = self.log.more.wait_timeout(lines, left).expect("nobody crashed").0;
+        }
+    }
+
+    /// The log so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lines.lock().expect("nobody crashed").0.join("\n")
+    }
+
+    /// Where it is.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A client that is signed in as nobody.
+    pub(crate) fn anonymous(&self) -> Client {
+        Client::new(&self.url).expect("the address of a server")
+    }
+
+    /// Kills it as `kill -9` does, and waits until it is gone.
+    pub(crate) fn kill(mut self) {
+        self.end();
+    }
+
+    /// Asks it to stop, as `kill` does.
+    pub(crate) fn terminate(&self) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        rustix::process::kill_process(pid.expect("a process id"), rustix::process::Signal::TERM)
+            .expect("it can be asked");
+    }
+
+    /// Waits until it has ended by itself, within `patience`.
+    pub(crate) async fn ended(&mut self, patience: Duration) -> ExitStatus {
+        let deadline = Instant::now() + patience;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it can be waited for") {
+                if let Some(reader) = self.reader.take() {
+                    reader.join().expect("its output was read");
+                }
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it does not end: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn end(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
