@@ -76,13 +76,13 @@ async fn play(url: &str) -> Outcome {
     let mut bob = Person::sign_up(url, "bob").await?;
     let cat = Person::sign_up(url, "cat").await?;
 
-    let chat = direct_chat(&mut ann, &mut bob).await?;
+    let direct = direct_chat(&mut ann, &mut bob).await?;
     let family = group(&mut ann, &mut bob).await?;
     let first = devices(&mut ann, &mut bob, &family).await?;
     edit_and_delete(&mut ann, &mut bob, &first).await?;
     away(&mut ann, &bob, &family).await?;
     said_twice(&ann, &family).await?;
-    stranger(&cat, &chat, &family).await?;
+    stranger(&cat, &direct, &family).await?;
     renewed(&mut ann, &mut bob, &family).await?;
 
     for person in [ann, bob, cat] {
@@ -93,16 +93,16 @@ async fn play(url: &str) -> Outcome {
 
 async fn direct_chat(ann: &mut Person, bob: &mut Person) -> Outcome<Conversation> {
     act("Ann writes to Bob. He sees it at once, and answers.");
-    let chat = ann.client.open_direct(bob.id).await?;
-    ann.says(&chat, "Hi Bob!").await?;
+    let direct = ann.client.open_direct(bob.id).await?;
+    ann.says(&direct, "Hi Bob!").await?;
     bob.sees("Hi Bob!").await?;
-    bob.says(&chat, "Hello Ann.").await?;
+    bob.says(&direct, "Hello Ann.").await?;
     ann.sees("Hello Ann.").await?;
-    let page = ann.client.history(chat.id, Selector::Newest, None).await?;
+    let page = ann.client.history(direct.id, Selector::Newest, None).await?;
     let numbers: Vec<i64> = page.items.iter().map(|message| message.seq).collect();
     check(numbers == [1, 2], format!("the messages are numbered 1 and 2, not {numbers:?}"))?;
     fact("The server keeps both, numbered 1 and 2.");
-    Ok(chat)
+    Ok(direct)
 }
 
 async fn group(ann: &mut Person, bob: &mut Person) -> Outcome<Conversation> {
@@ -208,9 +208,9 @@ async fn said_twice(ann: &Person, family: &Conversation) -> Outcome {
     Ok(())
 }
 
-async fn stranger(cat: &Person, chat: &Conversation, family: &Conversation) -> Outcome {
+async fn stranger(cat: &Person, direct: &Conversation, family: &Conversation) -> Outcome {
     act("Cat is in neither conversation. She may not read, and not write.");
-    for there in [chat, family] {
+    for there in [direct, family] {
         let read = cat.client.history(there.id, Selector::Newest, None).await;
         refused(read, 404, "not_found")?;
         let message = SendMessage { content: "Let me in".to_owned(), ..SendMessage::default() };

@@ -41,7 +41,7 @@ pub enum Role {
     Owner,
 }
 
-/// A conversation. Frames leave out what is personal: `my`, `peer`.
+/// A conversation. Frames leave out what is personal: `last_message`, `peer`, `my`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Conversation {
@@ -72,13 +72,13 @@ pub struct Conversation {
     /// When its newest message was sent.
     pub last_message_at: Option<Time>,
     /// The newest message you may see.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub last_message: Option<Message>,
     /// The other one of a direct chat.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub peer: Option<Profile>,
     /// Your own place in it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub my: Option<My>,
     /// The members, in the answer to making a group.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,7 +4,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
+mod accounts;
 mod crash;
+mod history;
 mod membership;
 mod retry;
 mod sockets;

@@ -589,10 +589,10 @@ fn who_sends_too_much_is_told_so_and_far_too_much_ends_the_socket() {
                 break;
             }
         }
-        let (mut sent, mut refused) = (0, 0);
+        let mut refused = 0;
         let code = loop {
             match socket.next_json().await {
-                Ok(frame) if frame["type"] == "message_sent" => sent += 1,
+                Ok(frame) if frame["type"] == "message_sent" => {}
                 Ok(frame) => {
                     assert_eq!((&frame["type"], &frame["code"]), (&json!("error"), &json!("rate_limited")));
                     assert!(frame["retry_after_ms"].as_u64().unwrap() > 0);
@@ -603,7 +603,12 @@ fn who_sends_too_much_is_told_so_and_far_too_much_ends_the_socket() {
             }
         };
         assert_eq!(code, 4429);
-        assert!((1..=10).contains(&sent) && (20..=80).contains(&refused), "{sent} {refused}");
+        assert!((20..=80).contains(&refused), "{refused}");
+        let sent = eventually("what was within the rate", || async {
+            Some(bob.texts(group).await.len()).filter(|sent| *sent >= 5)
+        })
+        .await;
+        assert!(sent <= 10, "{sent}");
 
         let path = format!("/v1/conversations/{group}/messages");
         let by_rest = ann.post(&path, json!({"content": "x"})).await;

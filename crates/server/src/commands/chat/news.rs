@@ -27,11 +27,7 @@ where
             return Err(Failure::Command("the connection is over; start again".to_owned()));
         };
         match event {
-            SocketEvent::Connected { .. } => {
-                if std::mem::replace(&mut self.link, Link::Up) == Link::Lost {
-                    self.note("back").await?;
-                }
-            }
+            SocketEvent::Connected { .. } => self.on_connected().await?,
             SocketEvent::CaughtUp if !self.greeted => self.greet().await?,
             SocketEvent::Disconnected { .. } => {
                 self.link = Link::Lost;
@@ -82,6 +78,13 @@ where
     /// Shows a line that is nobody's message.
     pub(super) async fn note(&mut self, text: &str) -> Result<(), Failure> {
         Ok(self.desk.say(&format!("— {text}")).await?)
+    }
+
+    async fn on_connected(&mut self) -> Result<(), Failure> {
+        match std::mem::replace(&mut self.link, Link::Up) {
+            Link::Lost => self.note("back").await,
+            Link::Starting | Link::Up => Ok(()),
+        }
     }
 
     async fn greet(&mut self) -> Result<(), Failure> {
