@@ -5,6 +5,7 @@
 //! `cargo run --example demo`
 
 use std::{
+    collections::HashSet,
     error::Error,
     net::{Ipv4Addr, SocketAddr},
     process::ExitCode,
@@ -221,7 +222,7 @@ async fn stranger(cat: &Person, direct: &Conversation, family: &Conversation) ->
 }
 
 async fn renewed(ann: &mut Person, bob: &mut Person, family: &Conversation) -> Outcome {
-    act("Ann's token is renewed. The old refresh token is good no more, her conversation goes on.");
+    act("Ann's token is renewed in the middle of her conversation, which goes on.");
     let old = ann.client.tokens().ok_or("Ann is not signed in")?;
     let new = ann.client.refresh().await?;
     check(new.refresh != old.refresh, "the refresh token is the same")?;
@@ -243,6 +244,8 @@ struct Person {
     id: Uuid,
     client: Client,
     socket: Socket,
+    /// The messages that were on the screen.
+    seen: HashSet<Uuid>,
 }
 
 impl Person {
@@ -277,7 +280,7 @@ impl Person {
     async fn connect(name: &'static str, id: Uuid, client: Client) -> Outcome<Self> {
         let mut socket = Socket::connect(client.clone(), SocketOptions::default());
         socket.wait_for(SOON, |event| *event == SocketEvent::CaughtUp).await?;
-        Ok(Self { name, id, client, socket })
+        Ok(Self { name, id, client, socket, seen: HashSet::new() })
     }
 
     async fn say(&self, there: &Conversation, content: String) -> Outcome<Message> {
@@ -313,9 +316,24 @@ impl Person {
         .await
     }
 
-    async fn waits_for(&mut self, what: &str, wanted: impl FnMut(&SocketEvent) -> bool) -> Outcome {
-        let came = self.socket.wait_for(SOON, wanted).await;
-        came.map(drop).map_err(|error| format!("{} did not see {what}: {error}", self.name).into())
+    /// Waits for an event. A message that comes a second time is an error.
+    async fn waits_for(
+        &mut self,
+        what: &str,
+        mut wanted: impl FnMut(&SocketEvent) -> bool,
+    ) -> Outcome {
+        let Self { name, socket, seen, .. } = self;
+        let mut twice = None;
+        let came = socket.wait_for(SOON, |event| {
+            if let SocketEvent::Message(message) = event
+                && !seen.insert(message.id)
+            {
+                twice = Some(message.seq);
+            }
+            twice.is_some() || wanted(event)
+        });
+        came.await.map_err(|error| format!("{name} did not see {what}: {error}"))?;
+        check(twice.is_none(), format!("{name} saw message {} twice", twice.unwrap_or_default()))
     }
 }
 

@@ -6,8 +6,10 @@
 
 mod accounts;
 mod crash;
+mod groups;
 mod history;
 mod membership;
 mod retry;
 mod sockets;
 mod support;
+mod validation;

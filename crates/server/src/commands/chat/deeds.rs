@@ -171,7 +171,7 @@ where
     async fn add(&mut self, name: &str) -> Result<(), Failure> {
         let Some(id) = self.group().await? else { return Ok(()) };
         let Some(profile) = self.find(name).await? else { return Ok(()) };
-        // The group's own word on it follows.
+        // The server's word on it follows.
         or_say!(self, self.client.add_members(id, &[profile.id]), ());
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::hash_map::Entry;
 
 use kith_client::{MemberChange, SocketEvent};
 use kith_protocol::{
-    frame::ServerFrame,
+    frame::{MemberFrame, ServerFrame},
     rest::{Conversation, Kind, Message, MessageType, SystemEvent, SystemEventKind},
 };
 use tokio::io::{AsyncBufRead, AsyncWrite};
@@ -69,7 +69,7 @@ where
                     self.desk.say(&format!("! {}", text::one_line(&message))).await?;
                 }
             }
-            // Members are told of by system messages; the rest needs no word.
+            SocketEvent::Member(change, member) => self.on_member(change, &member).await?,
             _ => {}
         }
         Ok(())
@@ -120,10 +120,12 @@ where
 
     async fn on_message(&mut self, message: &Message) -> Result<(), Failure> {
         let id = message.conversation_id;
+        // Members who come and go are told of already.
+        let told = message.system.as_ref().is_some_and(|it| it.event != SystemEventKind::Renamed);
         let sent_here =
             message.sender_id == self.me && self.own.contains(&message.client_message_id);
         let read = self.read.get(&id).is_some_and(|read| read.contains(&message.seq));
-        if sent_here || read {
+        if sent_here || read || told {
             return Ok(());
         }
         self.show(message, id).await
@@ -166,6 +168,27 @@ where
             }
             _ => Ok(()),
         }
+    }
+
+    async fn on_member(
+        &mut self,
+        change: MemberChange,
+        member: &MemberFrame,
+    ) -> Result<(), Failure> {
+        let id = member.conversation_id;
+        let told = self.told.get(&id).is_some_and(|told| *told >= member.version);
+        let what = match change {
+            MemberChange::Added => "is in",
+            MemberChange::Removed => "is no longer in",
+            MemberChange::Updated => return Ok(()),
+        };
+        if told || member.user_id == self.me || self.book.room(id).is_none() {
+            return Ok(());
+        }
+        self.told.insert(id, member.version);
+        let name = text::one_line(&self.book.name(&self.client, member.user_id).await);
+        let label = text::one_line(&self.book.label(&self.client, id).await);
+        self.note(&format!("{name} {what} {label}")).await
     }
 
     async fn on_presence(&mut self, id: Uuid, online: bool) -> Result<(), Failure> {

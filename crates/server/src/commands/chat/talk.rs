@@ -69,6 +69,8 @@ pub(super) struct Talk<R, W> {
     pub(super) own: HashSet<String>,
     /// The newest edit that was shown of each conversation.
     pub(super) edits: HashMap<Uuid, Time>,
+    /// The newest coming or going of a member that was told of, by conversation.
+    pub(super) told: HashMap<Uuid, i64>,
     pub(super) online: HashMap<Uuid, bool>,
     /// How much is unread of what was there at the start.
     pub(super) unread: HashMap<Uuid, u32>,
@@ -101,6 +103,7 @@ where
             read: HashMap::new(),
             own: HashSet::new(),
             edits: HashMap::new(),
+            told: HashMap::new(),
             online: HashMap::new(),
             unread: HashMap::new(),
             greeted: false,

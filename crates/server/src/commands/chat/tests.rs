@@ -129,14 +129,15 @@ async fn two_people_talk() {
     bob.sees("Our Family (2 members").await;
     bob.types("/leave").await;
     bob.sees("you left Our Family").await;
-    ann.sees("— bob left").await;
+    ann.sees("— bob is no longer in Our Family").await;
 
     // What history has shown is not shown again, nor is what was left spoken of again.
     let (rest, ended) = bob.ends().await;
     assert_eq!(rest, Vec::<String>::new());
     ended.unwrap();
+    // A script must learn that something it said went nowhere.
     let (_, ended) = ann.ends().await;
-    ended.unwrap();
+    assert_eq!(ended.unwrap_err().to_string(), "one message was not sent");
 }
 
 #[tokio::test]
