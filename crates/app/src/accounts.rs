@@ -240,7 +240,7 @@ impl Accounts {
         let now = self.ports.clock.now();
         match self.sessions.find(principal.session_id).await? {
             Some(session) if now.since(session.created_at) <= FRESH_LOGIN => Ok(()),
-            _ => Err(Refusal::field(
+            _ => Err(Refusal::wrong_field(
                 "password",
                 Code::Required,
                 "give your password, or log in anew and ask within five minutes",

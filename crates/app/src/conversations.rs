@@ -3,7 +3,7 @@
 //! Each decision is made from a snapshot and saved under the epoch that was read with it. If
 //! others were faster, it is made anew.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{borrow::Cow, collections::HashSet, sync::Arc};
 
 use kith_domain::{
     Code, ConversationId, FieldError, Refusal, UserId,
@@ -139,9 +139,7 @@ impl Conversations {
     ) -> Result<Vec<UserId>> {
         if named.len() > MOST_NAMED {
             let message = format!("must name at most {MOST_NAMED} people");
-            let field =
-                FieldError { field: field.into(), code: Code::TooLong, message: message.into() };
-            return Err(Refusal::invalid(vec![field]).into());
+            return Err(Refusal::wrong_field(field, Code::TooLong, message).into());
         }
         let mut seen = HashSet::from([me]);
         let others: Vec<(usize, UserId)> =
@@ -163,7 +161,7 @@ impl Conversations {
             .iter()
             .filter(|(_, user)| !living.contains(user))
             .map(|(place, user)| FieldError {
-                field: format!("{field}[{place}]").into(),
+                field: place_in(field, *place),
                 code: Code::UnknownUser,
                 message: format!("no account has the id {user}").into(),
             })
@@ -472,6 +470,11 @@ impl Conversations {
         }
         Err(overtaken())
     }
+}
+
+/// Where an id stands in a request: in a list, or alone in a field for one.
+fn place_in(field: &'static str, place: usize) -> Cow<'static, str> {
+    if field.ends_with("_id") { field.into() } else { format!("{field}[{place}]").into() }
 }
 
 /// What `me` is here. To one who is not a member the conversation does not exist.

@@ -135,7 +135,7 @@ impl Refusal {
         Self { code, detail: detail.into(), fields: Vec::new() }
     }
 
-    /// A refusal because of one field. `code` stands for the whole and for the field.
+    /// A refusal that one field explains. `code` stands for the whole and for the field.
     pub fn field(
         field: impl Into<Cow<'static, str>>,
         code: Code,
@@ -147,6 +147,15 @@ impl Refusal {
             detail: message.clone(),
             fields: vec![FieldError { field: field.into(), code, message }],
         }
+    }
+
+    /// The refusal of a request because one field does not hold what it must.
+    pub fn wrong_field(
+        field: impl Into<Cow<'static, str>>,
+        code: Code,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::invalid(vec![FieldError { field: field.into(), code, message: message.into() }])
     }
 
     /// The refusal of a request whose fields break their form.

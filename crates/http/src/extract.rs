@@ -157,8 +157,15 @@ async fn read(mut payload: Payload) -> Result<Vec<u8>, Problem> {
     Ok(body)
 }
 
-/// Reads JSON strictly: no unknown fields, no U+0000 in any text.
+/// Reads a JSON object strictly: no unknown fields, no U+0000 in any text.
 pub(crate) fn parse_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, Problem> {
+    if !is_object(json) {
+        return Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "malformed_json",
+            "the body is not one JSON object",
+        ));
+    }
     if let Some(field) = field_with_nul(json) {
         return Err(nul(field));
     }
@@ -167,6 +174,11 @@ pub(crate) fn parse_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, Problem>
         .map_err(|error| misread(&error.path().to_string(), error.inner()))?;
     deserializer.end().map_err(|error| misread("", &error))?;
     Ok(value)
+}
+
+/// Serde would also take an array for a struct, its fields by their places.
+pub(crate) fn is_object(json: &[u8]) -> bool {
+    json.trim_ascii_start().first() == Some(&b'{')
 }
 
 fn nul(field: String) -> Problem {
@@ -375,6 +387,8 @@ mod tests {
     #[rstest]
     #[case("{", "malformed_json", "", "")]
     #[case("", "malformed_json", "", "")]
+    #[case("null", "malformed_json", "", "")]
+    #[case(r#"["ann","ann@example.org","correct horse battery"]"#, "malformed_json", "", "")]
     #[case(r#"{"username":"a","email":"b","password":"c"} x"#, "malformed_json", "", "")]
     #[case(r#"{"username":"a","email":"b"}"#, "validation_failed", "password", "required")]
     #[case(

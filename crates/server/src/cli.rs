@@ -19,20 +19,21 @@ pub struct Cli {
 
 /// Settings that may be given as flags. They win over `KITH_…`, the file, and the defaults.
 #[derive(Debug, Default, Args, Serialize)]
+#[command(next_help_heading = "Settings of the server")]
 pub struct Flags {
     /// Read this file instead of `kith.toml`.
     #[arg(long, global = true, value_name = "FILE")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
-    /// Listen here (KITH_LISTEN).
+    /// Listen here (`KITH_LISTEN`).
     #[arg(long, global = true, value_name = "ADDRESS:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<SocketAddr>,
-    /// Keep database and secret here (KITH_DATA_DIR).
+    /// Keep database and secret here (`KITH_DATA_DIR`).
     #[arg(long, global = true, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_dir: Option<PathBuf>,
-    /// Use this database (KITH_DATABASE_URL).
+    /// Use this database (`KITH_DATABASE_URL`).
     #[arg(long, global = true, value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database_url: Option<String>,

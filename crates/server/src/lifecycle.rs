@@ -5,9 +5,10 @@
 //! drained; the database closed.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{DirBuilder, File, TryLockError},
     future::Future,
     net::{SocketAddr, TcpListener},
+    os::unix::fs::DirBuilderExt as _,
     path::Path,
     sync::Arc,
     time::Duration,
@@ -149,10 +150,10 @@ async fn stop(
     tasks.wait().await;
 }
 
-/// Makes the data directory and takes its lock.
+/// Makes the data directory, for its owner alone, and takes its lock.
 fn lock(dir: &Path) -> Result<File, Failure> {
     let unusable = |reason| Failure::DataDir { path: dir.to_owned(), reason };
-    fs::create_dir_all(dir).map_err(unusable)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(unusable)?;
     let file = File::create(dir.join("lock")).map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => Ok(file),

@@ -243,5 +243,5 @@ async fn without_a_password_only_a_fresh_login_erases() {
     assert_eq!(bus.take().len(), 1);
     clock.advance(FRESH_LOGIN + Duration::from_secs(1));
     let refused = accounts.erase(&me(), None, false, None).await.unwrap_err();
-    assert_eq!(refused.code(), Some(Code::Required));
+    assert_eq!(refused.code(), Some(Code::ValidationFailed));
 }

@@ -104,8 +104,13 @@ impl Client {
         self.call(Call::get(format!("/users/{id}"))).await
     }
 
-    /// How the server is.
+    /// That the server is there.
     pub async fn health(&self) -> Result<Health> {
         self.call(Call::outside("/health")).await
+    }
+
+    /// That the server takes requests: its database answers, and it is not being stopped.
+    pub async fn ready(&self) -> Result<Health> {
+        self.call(Call::outside("/health/ready")).await
     }
 }

@@ -45,7 +45,8 @@ pub(super) fn upgrade(
 ) -> Result<HttpResponse, Problem> {
     let bad_handshake = |error: actix_web::Error| {
         Problem::new(
-            error.as_response_error().status_code(),
+            // Not `status_code`: that of a refused handshake is always 500.
+            error.as_response_error().error_response().status(),
             "bad_handshake",
             format!("this is the address of a WebSocket: {error}"),
         )

@@ -11,7 +11,7 @@ use kith_protocol::{
 use tokio::time::Instant;
 
 use crate::{
-    extract::{Form, parse_json},
+    extract::{Form, is_object, parse_json},
     problem::Problem,
     routes::messages::Draft,
 };
@@ -148,7 +148,8 @@ impl Session {
 
 /// Reads what every frame has, whatever else is in it.
 fn parse_json_loosely(text: &str) -> Result<Head, Problem> {
-    serde_json::from_str(text).map_err(|_| {
+    let head = is_object(text.as_bytes()).then(|| serde_json::from_str(text).ok()).flatten();
+    head.ok_or_else(|| {
         Problem::new(
             actix_web::http::StatusCode::BAD_REQUEST,
             "malformed_frame",

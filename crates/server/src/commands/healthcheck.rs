@@ -24,7 +24,7 @@ pub(crate) async fn run(config: &Config, url: Option<String>) -> Result<(), Fail
     });
     let failed = |reason: String| Failure::Command(format!("{url} is not well: {reason}"));
     let client = Client::new(&url).map_err(|error| failed(error.to_string()))?;
-    match tokio::time::timeout(PATIENCE, client.health()).await {
+    match tokio::time::timeout(PATIENCE, client.ready()).await {
         Ok(Ok(health)) => {
             println!("{}", health.status);
             Ok(())

@@ -9,10 +9,10 @@ use crate::{Application, Failure, VERSION, config::Config, telemetry};
 #[tokio::main]
 pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
     telemetry::start(&config.log)?;
-    info!(version = VERSION, data_dir = %config.data_dir.display(), "kith starts");
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let application = Application::build(config)?;
+    info!(version = VERSION, data_dir = %config.data_dir.display(), "kith starts");
     application
         .run_until(async move {
             tokio::select! {

@@ -61,7 +61,7 @@ pub struct Loaded {
 /// # Errors
 /// A setting that does not exist or has the wrong form, a file that cannot be read.
 pub fn load(flags: &Flags) -> Result<Loaded, Failure> {
-    let environment = Environment::read(std::env::vars().collect())?;
+    let environment = Environment::read(&std::env::vars().collect())?;
     from(flags, environment)
 }
 
@@ -102,7 +102,7 @@ struct Environment {
 }
 
 impl Environment {
-    fn read(variables: BTreeMap<String, String>) -> Result<Self, Failure> {
+    fn read(variables: &BTreeMap<String, String>) -> Result<Self, Failure> {
         let mut environment =
             Self { file: variables.get("KITH_CONFIG").cloned(), ..Self::default() };
         for &(key, kind) in SETTINGS {
@@ -205,7 +205,10 @@ fn is_none(value: &Value) -> bool {
 fn show(value: &Value) -> String {
     match value {
         Value::String(_, text) => format!("{text:?}"),
-        Value::Num(_, number) => number.to_u128().map_or_else(|| "?".to_owned(), |n| n.to_string()),
+        Value::Num(_, number) => number
+            .to_i128()
+            .or_else(|| number.to_u128().and_then(|number| number.try_into().ok()))
+            .map_or_else(|| "?".to_owned(), |number| number.to_string()),
         Value::Bool(_, flag) => flag.to_string(),
         Value::Array(_, items) => {
             format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(", "))
@@ -218,7 +221,7 @@ fn default_of(key: &str) -> String {
     let config = Config::default();
     match key {
         "listen" => format!("{:?}", config.listen.to_string()),
-        "data_dir" => format!("{:?}", config.data_dir),
+        "data_dir" => format!("\"{}\"", config.data_dir.display()),
         "log.filter" => format!("{:?}", config.log.filter),
         "log.format" => "\"auto\"".to_owned(),
         "limits.messages_per_second" => config.limits.messages_per_second.to_string(),

@@ -91,9 +91,9 @@ fn names_and_addresses_are_taken_once_in_whatever_case() {
         let mut tasks = tokio::task::JoinSet::new();
         for n in 0..20 {
             let (client, body) = (nobody.clone(), account("bob", &format!("bob{n}@example.org")));
-            tasks.spawn(async move {
-                client.ask("POST", "/v1/auth/register", Some(body)).await.status
-            });
+            tasks.spawn(
+                async move { client.ask("POST", "/v1/auth/register", Some(body)).await.status },
+            );
         }
         let mut statuses = tasks.join_all().await;
         statuses.sort_unstable();
@@ -188,8 +188,9 @@ fn without_a_living_token_there_is_nothing() {
             ("unsigned", unsigned(&good), false),
         ];
         for (what, token, is_good) in cases {
-            let client =
-                app.anonymous().with_tokens(Tokens { access: token.clone(), refresh: String::new() });
+            let client = app
+                .anonymous()
+                .with_tokens(Tokens { access: token.clone(), refresh: String::new() });
             for path in ["/v1/users/me", "/v1/conversations", "/v1/sync", "/v1/auth/sessions"] {
                 let answer = client.ask("GET", path, None).await;
                 assert_eq!(answer.status, if is_good { 200 } else { 401 }, "{what} {path}");
@@ -198,9 +199,11 @@ fn without_a_living_token_there_is_nothing() {
                     assert_eq!(answer.headers["www-authenticate"], "Bearer");
                 }
             }
-            for credential in
-                [Credential::Header(&token), Credential::Query(&token), Credential::Subprotocol(&token)]
-            {
+            for credential in [
+                Credential::Header(&token),
+                Credential::Query(&token),
+                Credential::Subprotocol(&token),
+            ] {
                 let opened = RawSocket::connect(app.url(), "/v1/ws", credential, &[]).await;
                 let status = opened.err().map(|error| error.status());
                 assert_eq!(status, (!is_good).then_some(Some(401)), "{what}");
@@ -428,7 +431,9 @@ fn an_erased_account_leaves_its_messages_under_no_name() {
         let refused = bob.post(&path, json!({"content": "?"})).await;
         assert_eq!((refused.status, &refused.json["code"]), (403, &json!("peer_deleted")));
         let mut bobs = bob.raw().await;
-        bobs.send_json(&json!({"type": "send_message", "to": ann.id, "content": "?"})).await.unwrap();
+        bobs.send_json(&json!({"type": "send_message", "to": ann.id, "content": "?"}))
+            .await
+            .unwrap();
         assert_eq!(bobs.expect("error").await.unwrap()["code"], "peer_deleted");
 
         // The oldest admin owns the group now.
@@ -489,7 +494,9 @@ fn many_wrong_logins_do_not_hold_up_the_server() {
         for n in 0..200 {
             let client = app.anonymous();
             let login = json!({"username": format!("nobody{n}"), "password": "not this one"});
-            logins.spawn(async move { client.ask("POST", "/v1/auth/login", Some(login)).await.status });
+            logins.spawn(
+                async move { client.ask("POST", "/v1/auth/login", Some(login)).await.status },
+            );
         }
         let health = tokio::time::timeout(Duration::from_secs(5), ann.client.health()).await;
         assert_eq!(health.unwrap().unwrap().status, "ok");
@@ -512,7 +519,10 @@ fn ones_own_profile_is_changed_and_shown_to_others() {
         assert_eq!((&profile["display_name"], &profile["about"]), (&json!("Änn"), &json!("hello")));
         assert!(profile.get("email").is_none(), "{profile}");
         let cleared = ann.patch("/v1/users/me", json!({"about": null})).await;
-        assert_eq!((&cleared.json["about"], &cleared.json["display_name"]), (&Value::Null, &json!("Änn")));
+        assert_eq!(
+            (&cleared.json["about"], &cleared.json["display_name"]),
+            (&Value::Null, &json!("Änn"))
+        );
         let found = bob.get("/v1/users?q=%C3%A4n").await.json;
         assert_eq!(found["items"][0]["id"], json!(ann.id));
     });

@@ -17,7 +17,12 @@ fn roles(members: &Value) -> Vec<(String, String)> {
         .as_array()
         .unwrap()
         .iter()
-        .map(|member| (member["username"].as_str().unwrap().to_owned(), member["role"].as_str().unwrap().to_owned()))
+        .map(|member| {
+            (
+                member["username"].as_str().unwrap().to_owned(),
+                member["role"].as_str().unwrap().to_owned(),
+            )
+        })
         .collect();
     roles.sort();
     roles
@@ -98,7 +103,8 @@ fn a_direct_chat_is_one_for_each_pair() {
         let cat = app.user("cat").await;
         let mut tasks = tokio::task::JoinSet::new();
         for n in 0..20 {
-            let (who, peer) = if n % 2 == 0 { (ann.clone(), cat.id) } else { (cat.clone(), ann.id) };
+            let (who, peer) =
+                if n % 2 == 0 { (ann.clone(), cat.id) } else { (cat.clone(), ann.id) };
             tasks.spawn(async move { who.post("/v1/conversations", open(peer)).await });
         }
         let answers = tasks.join_all().await;
@@ -117,10 +123,18 @@ fn a_direct_chat_is_one_for_each_pair() {
             ("POST", format!("/v1/conversations/{id}/members"), json!({"user_id": cat.id})),
             ("DELETE", format!("/v1/conversations/{id}/members/{}", bob.id), Value::Null),
             ("DELETE", format!("/v1/conversations/{id}/members/{}", ann.id), Value::Null),
-            ("PATCH", format!("/v1/conversations/{id}/members/{}", bob.id), json!({"role": "admin"})),
+            (
+                "PATCH",
+                format!("/v1/conversations/{id}/members/{}", bob.id),
+                json!({"role": "admin"}),
+            ),
         ] {
             let refused = ann.ask(method, &path, (!body.is_null()).then_some(body)).await;
-            assert_eq!((refused.status, &refused.json["code"]), (409, &json!("wrong_kind")), "{method} {path}");
+            assert_eq!(
+                (refused.status, &refused.json["code"]),
+                (409, &json!("wrong_kind")),
+                "{method} {path}"
+            );
         }
     });
 }
@@ -182,7 +196,11 @@ fn who_may_do_what_follows_from_roles() {
         }
         let group = owner.group("ours", &[member]).await;
         let path = format!("/v1/groups/{group}/members/{}", member.id);
-        assert_eq!(member.patch(&path, json!({"role": "owner"})).await.status, 403, "nobody raises himself");
+        assert_eq!(
+            member.patch(&path, json!({"role": "owner"})).await.status,
+            403,
+            "nobody raises himself"
+        );
     });
 }
 
@@ -198,7 +216,10 @@ fn where_admins_post_members_only_read() {
         let refused = bob.post(&path, json!({"content": "may I?"})).await;
         assert_eq!((refused.status, &refused.json["code"]), (403, &json!("forbidden")));
         let mut socket = bob.raw().await;
-        socket.send_json(&json!({"type": "send_message", "group_id": group, "content": "?"})).await.unwrap();
+        socket
+            .send_json(&json!({"type": "send_message", "group_id": group, "content": "?"}))
+            .await
+            .unwrap();
         assert_eq!(socket.expect("error").await.unwrap()["code"], "forbidden");
         ann.client.change_role(group, bob.id, Role::Admin).await.unwrap();
         bob.send(group, "now I may").await;
@@ -217,7 +238,8 @@ fn the_last_owner_hands_over_before_leaving() {
             ann.ask("POST", &leave, None).await,
             ann.delete(&leave).await,
             ann.delete(&format!("/v1/groups/{group}/members/{}", ann.id)).await,
-            ann.patch(&format!("/v1/groups/{group}/members/{}", ann.id), json!({"role": "member"})).await,
+            ann.patch(&format!("/v1/groups/{group}/members/{}", ann.id), json!({"role": "member"}))
+                .await,
         ] {
             assert_eq!((refused.status, &refused.json["code"]), (409, &json!("last_owner")));
         }
@@ -291,7 +313,10 @@ fn a_hidden_conversation_comes_back_with_what_is_new() {
             ann.send(id, "old").await;
             ann.send(id, "old too").await;
             assert_eq!(bob.delete(&path).await.status, 204, "{path}");
-            assert_eq!(socket.expect("conversation_removed").await.unwrap()["conversation_id"], json!(id));
+            assert_eq!(
+                socket.expect("conversation_removed").await.unwrap()["conversation_id"],
+                json!(id)
+            );
             let inbox = bob.client.conversations(&Default::default()).await.unwrap();
             assert!(inbox.items.iter().all(|it| it.id != id), "{path}");
             let before = ann.texts(id).await.len();
@@ -355,7 +380,8 @@ fn a_renamed_group_is_told_to_all() {
         };
         let after = ann.client.update_conversation(group, &patch).await.unwrap();
         assert_eq!(after.version, before.version + 1);
-        let ServerFrame::ConversationUpdated { conversation } = socket.next_frame().await.unwrap() else {
+        let ServerFrame::ConversationUpdated { conversation } = socket.next_frame().await.unwrap()
+        else {
             panic!("it is told");
         };
         assert_eq!((conversation.name.as_deref(), conversation.my), (Some("our own"), None));
@@ -363,7 +389,10 @@ fn a_renamed_group_is_told_to_all() {
         assert_eq!(after.name.as_deref(), Some("our own"));
         assert_eq!(after.description.as_deref(), Some("what we do"));
         let cleared = ann.patch(&format!("/v1/groups/{group}"), json!({"description": null})).await;
-        assert_eq!((&cleared.json["description"], &cleared.json["name"]), (&Value::Null, &json!("our own")));
+        assert_eq!(
+            (&cleared.json["description"], &cleared.json["name"]),
+            (&Value::Null, &json!("our own"))
+        );
         // Nothing asked, nothing changed.
         let version = bob.sees(group).await.version;
         assert_eq!(ann.patch(&format!("/v1/groups/{group}"), json!({})).await.status, 200);
@@ -416,7 +445,14 @@ fn every_path_answers_under_all_its_names() {
         ann.send(group, "hello").await;
         for sub in ["", "/messages", "/changes?since=0", "/members"] {
             let mut answers = Vec::new();
-            for base in ["/v1/conversations", "/conversations", "/v1/chats", "/chats", "/v1/groups", "/groups"] {
+            for base in [
+                "/v1/conversations",
+                "/conversations",
+                "/v1/chats",
+                "/chats",
+                "/v1/groups",
+                "/groups",
+            ] {
                 let answer = bob.get(&format!("{base}/{group}{sub}")).await;
                 assert_eq!(answer.status, 200, "{base}{sub}");
                 answers.push(answer.json);
@@ -424,7 +460,11 @@ fn every_path_answers_under_all_its_names() {
             assert!(answers.iter().all(|answer| *answer == answers[0]), "{sub}");
         }
         for path in ["/users/me", "/sync", "/auth/sessions", "/messages", "/users?q=b", "/groups"] {
-            let path = if path == "/messages" { format!("/messages?user_id={}", bob.id) } else { path.to_owned() };
+            let path = if path == "/messages" {
+                format!("/messages?user_id={}", bob.id)
+            } else {
+                path.to_owned()
+            };
             let (plain, current) = (ann.get(&path).await, ann.get(&format!("/v1{path}")).await);
             assert_eq!((plain.status, current.status), (200, 200), "{path}");
         }

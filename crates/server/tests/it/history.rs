@@ -205,10 +205,9 @@ fn a_reply_names_what_it_answers() {
             reply.json["reply_to"],
             json!({"id": asked.id, "seq": asked.seq, "sender_id": ann.id})
         );
-        for (path, id) in [
-            (format!("/v1/conversations/{group}/messages"), asked.id),
-            (path, Uuid::from_u128(1)),
-        ] {
+        for (path, id) in
+            [(format!("/v1/conversations/{group}/messages"), asked.id), (path, Uuid::from_u128(1))]
+        {
             let refused = bob.post(&path, json!({"content": "?", "reply_to": id})).await;
             assert_eq!(refused.status, 400, "{}", refused.text);
             assert_eq!(refused.json["errors"][0]["field"], "reply_to");

@@ -71,8 +71,7 @@ async fn gets_nothing(who: &Actor, chat: Uuid, message: Uuid, someone: Uuid) {
 fn strangers_and_removed_members_get_nothing_and_send_nothing() {
     run(async {
         let app = TestApp::start().await;
-        let (ann, bob, eve) =
-            (app.user("ann").await, app.user("bob").await, app.user("eve").await);
+        let (ann, bob, eve) = (app.user("ann").await, app.user("bob").await, app.user("eve").await);
         let (left, removed) = (app.user("left").await, app.user("removed").await);
         let group = ann.group("ours", &[&bob, &left, &removed]).await;
         let sent = ann.send(group, "hello").await;
@@ -100,14 +99,16 @@ fn strangers_and_removed_members_get_nothing_and_send_nothing() {
 fn a_removed_member_hears_of_his_removal_and_then_nothing() {
     run(async {
         let app = TestApp::start().await;
-        let (ann, bob, eve) =
-            (app.user("ann").await, app.user("bob").await, app.user("eve").await);
+        let (ann, bob, eve) = (app.user("ann").await, app.user("bob").await, app.user("eve").await);
         let group = ann.group("ours", &[&bob]).await;
         let (mut bobs, mut eves) = (bob.raw().await, eve.raw().await);
 
         ann.client.remove_member(group, bob.id).await.unwrap();
         let removed = bobs.next_json().await.unwrap();
-        assert_eq!((&removed["type"], &removed["user_id"]), (&json!("member_removed"), &json!(bob.id)));
+        assert_eq!(
+            (&removed["type"], &removed["user_id"]),
+            (&json!("member_removed"), &json!(bob.id))
+        );
         assert_eq!(bobs.next_json().await.unwrap()["type"], "conversation_removed");
 
         let sent = ann.send(group, "he is gone").await;
@@ -144,7 +145,8 @@ fn in_a_race_of_removing_and_sending_nothing_later_than_the_removal_gets_through
             bobs.expect("member_added").await.unwrap();
 
             // Both send and one removes, each beginning at its own moment of the round.
-            let wait = |n: usize| Duration::from_micros(((round * 7_919 + n * 104_729) % 900) as u64);
+            let wait =
+                |n: usize| Duration::from_micros(((round * 7_919 + n * 104_729) % 900) as u64);
             let removing = async {
                 tokio::time::sleep(wait(1)).await;
                 ann.client.remove_member(group, bob.id).await.unwrap();

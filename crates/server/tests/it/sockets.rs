@@ -304,7 +304,9 @@ fn unreadable_frames_are_refused_and_ten_in_a_row_end_the_socket() {
         let app = TestApp::start().await;
         let ann = app.user("ann").await;
         let mut socket = ann.raw().await;
-        for text in ["", "{", "null", "[]", "{}", "\"ping\"", r#"{"type": 7}"#, "{} {}"] {
+        for text in
+            ["", "{", "null", "[]", "{}", "\"ping\"", r#"{"type": 7}"#, "{} {}", r#"["ping"]"#]
+        {
             socket.send_text(text).await.unwrap();
             let refused = next(&mut socket, "error").await;
             assert_eq!(refused["code"], "malformed_frame", "{text}");
@@ -594,7 +596,10 @@ fn who_sends_too_much_is_told_so_and_far_too_much_ends_the_socket() {
             match socket.next_json().await {
                 Ok(frame) if frame["type"] == "message_sent" => {}
                 Ok(frame) => {
-                    assert_eq!((&frame["type"], &frame["code"]), (&json!("error"), &json!("rate_limited")));
+                    assert_eq!(
+                        (&frame["type"], &frame["code"]),
+                        (&json!("error"), &json!("rate_limited"))
+                    );
                     assert!(frame["retry_after_ms"].as_u64().unwrap() > 0);
                     refused += 1;
                 }

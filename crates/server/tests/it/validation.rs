@@ -66,7 +66,11 @@ fn a_field_that_is_wrong_is_named() {
             (register("username", json!(7)), "username", "invalid_value"),
             (register("email", json!("")), "email", "required"),
             (register("email", json!("nowhere")), "email", "invalid_email"),
-            (register("email", json!(format!("{}@example.org", "x".repeat(250)))), "email", "too_long"),
+            (
+                register("email", json!(format!("{}@example.org", "x".repeat(250)))),
+                "email",
+                "too_long",
+            ),
             (register("password", json!("short")), "password", "too_short"),
             (register("password", text(129)), "password", "too_long"),
             (register("password", json!("password")), "password", "common_password"),
@@ -105,8 +109,16 @@ fn a_field_that_is_wrong_is_named() {
                 "role",
                 "invalid_value",
             ),
-            (("PATCH", "/v1/users/me".to_owned(), json!({"display_name": ""})), "display_name", "required"),
-            (("PATCH", "/v1/users/me".to_owned(), json!({"about": text(513)})), "about", "too_long"),
+            (
+                ("PATCH", "/v1/users/me".to_owned(), json!({"display_name": ""})),
+                "display_name",
+                "required",
+            ),
+            (
+                ("PATCH", "/v1/users/me".to_owned(), json!({"about": text(513)})),
+                "about",
+                "too_long",
+            ),
             (
                 ("PATCH", "/v1/users/me".to_owned(), json!({"last_seen_visibility": "some"})),
                 "last_seen_visibility",
@@ -119,14 +131,19 @@ fn a_field_that_is_wrong_is_named() {
                 "required",
             ),
             (
-                ("PUT", "/v1/auth/password".to_owned(), json!({"current_password": PASSWORD, "new_password": "x"})),
+                (
+                    "PUT",
+                    "/v1/auth/password".to_owned(),
+                    json!({"current_password": PASSWORD, "new_password": "x"}),
+                ),
                 "new_password",
                 "too_short",
             ),
         ];
         let before = ann.sees(group).await;
         for ((method, path, body), field, code) in cases {
-            let what = format!("{method} {path} {}", body.to_string().get(..80).unwrap_or_default());
+            let what =
+                format!("{method} {path} {}", body.to_string().get(..80).unwrap_or_default());
             let answer = ann.ask(method, &path, Some(body)).await;
             is_problem(&what, &answer, 400, "validation_failed");
             names(&what, &answer, field, code);
@@ -162,16 +179,46 @@ fn nothing_is_passed_over_in_silence() {
         let messages = format!("/v1/conversations/{group}/messages");
         let nul = "/v1/users?q=a%00";
         let cases = [
-            ("POST", "/v1/auth/register", json!({"username": "c", "role": "admin"}), "unknown_field", "role"),
+            (
+                "POST",
+                "/v1/auth/register",
+                json!({"username": "c", "role": "admin"}),
+                "unknown_field",
+                "role",
+            ),
             ("POST", "/v1/groups", json!({"name": "x", "owner": bob.id}), "unknown_field", "owner"),
-            ("POST", &messages, json!({"content": "x", "sender_id": bob.id}), "unknown_field", "sender_id"),
+            (
+                "POST",
+                &messages,
+                json!({"content": "x", "sender_id": bob.id}),
+                "unknown_field",
+                "sender_id",
+            ),
             ("POST", &messages, json!({"content": "x", "seq": 1}), "unknown_field", "seq"),
-            ("POST", &messages, json!({"content": "x", "attachment_ids": []}), "unknown_field", "attachment_ids"),
+            (
+                "POST",
+                &messages,
+                json!({"content": "x", "attachment_ids": []}),
+                "unknown_field",
+                "attachment_ids",
+            ),
             ("PATCH", "/v1/users/me", json!({"email": "x@example.org"}), "unknown_field", "email"),
-            ("POST", "/v1/conversations", json!({"kind": "direct", "user_id": bob.id, "x": 1}), "unknown_field", "x"),
+            (
+                "POST",
+                "/v1/conversations",
+                json!({"kind": "direct", "user_id": bob.id, "x": 1}),
+                "unknown_field",
+                "x",
+            ),
             ("POST", &messages, json!({"content": "a\u{0}b"}), "invalid_text", "content"),
             ("POST", "/v1/groups", json!({"name": "a\u{0}"}), "invalid_text", "name"),
-            ("POST", "/v1/auth/login", json!({"username": "ann", "password": "\u{0}"}), "invalid_text", "password"),
+            (
+                "POST",
+                "/v1/auth/login",
+                json!({"username": "ann", "password": "\u{0}"}),
+                "invalid_text",
+                "password",
+            ),
             ("GET", "/v1/conversations?sort=name", Value::Null, "unknown_field", "sort"),
             ("GET", "/v1/users?q=a&page=2", Value::Null, "unknown_field", "page"),
             ("GET", "/v1/sync?token=x", Value::Null, "unknown_field", "token"),
@@ -200,8 +247,15 @@ fn pages_have_from_one_to_a_hundred_items_and_cursors_are_ones_own() {
         let members = format!("/v1/conversations/{}/members", made[0]);
         let changes = format!("/v1/conversations/{}/changes?since=0", made[0]);
         let history = format!("/v1/conversations/{}/messages", made[0]);
-        let lists =
-            ["/v1/conversations", "/v1/groups", "/v1/users?q=a", &members, &changes, &history, "/v1/sync"];
+        let lists = [
+            "/v1/conversations",
+            "/v1/groups",
+            "/v1/users?q=a",
+            &members,
+            &changes,
+            &history,
+            "/v1/sync",
+        ];
         for path in lists {
             let join = if path.contains('?') { '&' } else { '?' };
             for limit in ["0", "101", "-1", "many", "", "1.5"] {
@@ -227,7 +281,10 @@ fn pages_have_from_one_to_a_hundred_items_and_cursors_are_ones_own() {
                 assert_eq!(link, None);
                 break;
             };
-            assert_eq!(link, Some(format!("</v1/conversations?limit=2&cursor={cursor}>; rel=\"next\"")));
+            assert_eq!(
+                link,
+                Some(format!("</v1/conversations?limit=2&cursor={cursor}>; rel=\"next\""))
+            );
             cursors.push(cursor.to_owned());
             path = format!("/v1/conversations?limit=2&cursor={cursor}");
         }
@@ -274,13 +331,19 @@ fn what_the_framework_refuses_has_the_same_form() {
         let client = &ann.client;
         let json = [("content-type", "application/json")];
         let (post, get) = (Method::POST, Method::GET);
-        for body in ["", "{", "nonsense", "{\"name\": \"x\"} {}", "\u{feff}{}", "[1,"] {
+        // Not even a list of the fields in their order.
+        let list = r#"["ours", null, []]"#;
+        for body in ["", "{", "nonsense", "{\"name\": \"x\"} {}", "\u{feff}{}", "[1,", "null", list]
+        {
             let answer = raw(client, post.clone(), "/v1/groups", &json, body).await;
             is_problem(body, &answer, 400, "malformed_json");
         }
-        let answer = raw(client, post.clone(), "/v1/groups", &json, b"{\"name\": \"\xff\"}".to_vec()).await;
+        let answer =
+            raw(client, post.clone(), "/v1/groups", &json, b"{\"name\": \"\xff\"}".to_vec()).await;
         is_problem("not UTF-8", &answer, 400, "malformed_json");
-        let answer = raw(client, post.clone(), "/v1/groups", &json, b"{\"name\": \"\\ud800\"}".to_vec()).await;
+        let answer =
+            raw(client, post.clone(), "/v1/groups", &json, b"{\"name\": \"\\ud800\"}".to_vec())
+                .await;
         is_problem("a lone surrogate", &answer, 400, "malformed_json");
         let deep = format!("{{\"name\": {}{}}}", "[".repeat(10_000), "]".repeat(10_000));
         let answer = raw(client, post.clone(), "/v1/groups", &json, deep).await;
@@ -290,7 +353,9 @@ fn what_the_framework_refuses_has_the_same_form() {
         is_problem("twice", &answer, 400, "validation_failed");
         names("twice", &answer, "name", "duplicate_field");
 
-        for kind in ["text/plain", "application/x-www-form-urlencoded", "nonsense", "application/jsonx"] {
+        for kind in
+            ["text/plain", "application/x-www-form-urlencoded", "nonsense", "application/jsonx"]
+        {
             let headers = [("content-type", kind)];
             let answer = raw(client, post.clone(), "/v1/groups", &headers, "{}").await;
             is_problem(kind, &answer, 415, "unsupported_media_type");
@@ -310,11 +375,20 @@ fn what_the_framework_refuses_has_the_same_form() {
         let answer = raw(&app.anonymous(), post.clone(), "/v1/auth/login", &json, login).await;
         is_problem("a big password", &answer, 413, "payload_too_large");
 
-        for path in ["/v1/nothing", "/nothing", "/v1", "/v1/auth", "/v1/groups/x/y/z", "/v2/users/me", "/%ff"] {
+        for path in [
+            "/v1/nothing",
+            "/nothing",
+            "/v1",
+            "/v1/auth",
+            "/v1/groups/x/y/z",
+            "/v2/users/me",
+            "/%ff",
+        ] {
             let answer = raw(client, get.clone(), path, &[], "").await;
             is_problem(path, &answer, 404, "not_found");
         }
-        for path in ["/v1/users/bob", "/v1/conversations/1", "/v1/messages/%00", "/v1/users/%2e%2e"] {
+        for path in ["/v1/users/bob", "/v1/conversations/1", "/v1/messages/%00"]
+        {
             let answer = raw(client, get.clone(), path, &[], "").await;
             is_problem(path, &answer, 400, "validation_failed");
         }
@@ -349,7 +423,8 @@ fn a_request_has_an_id_of_the_servers_making() {
         let again = raw(&app.anonymous(), Method::GET, "/health", &[], "").await;
         assert_ne!(again.headers["x-request-id"], id.as_str());
 
-        let app = TestApp::with(|config| config.trusted_proxies = vec!["127.0.0.0/8".to_owned()]).await;
+        let app =
+            TestApp::with(|config| config.trusted_proxies = vec!["127.0.0.0/8".to_owned()]).await;
         let answer = raw(&app.anonymous(), Method::GET, "/v1/users/me", &given, "").await;
         is_problem("trusted", &answer, 401, "unauthenticated");
         assert_eq!(answer.headers["x-request-id"], "mine");
@@ -380,7 +455,10 @@ fn the_server_says_what_it_is() {
 #[test]
 fn pages_of_listed_sites_alone_may_read_answers() {
     run(async {
-        let app = TestApp::with(|config| config.cors_origins = vec!["https://chat.example.org".to_owned()]).await;
+        let app = TestApp::with(|config| {
+            config.cors_origins = vec!["https://chat.example.org".to_owned()]
+        })
+        .await;
         let nobody = app.anonymous();
         let listed = [("origin", "https://chat.example.org")];
         let answer = raw(&nobody, Method::GET, "/health", &listed, "").await;

@@ -31,7 +31,8 @@ pub(super) fn copy_log(connection: StoreResult<&mut SqliteConnection>) {
         run(connection, "PRAGMA wal_checkpoint(RESTART)")
     });
     match result {
-        Ok(done) if done.log >= TOO_LONG_PAGES => tracing::warn!(
+        // A log that was copied whole begins anew with the next write.
+        Ok(done) if done.log >= TOO_LONG_PAGES && done.checkpointed < done.log => tracing::warn!(
             pages = done.log,
             copied = done.checkpointed,
             busy = done.busy,

@@ -7,7 +7,7 @@ use super::*;
 
 fn environment(variables: &[(&str, &str)]) -> Result<Environment, Failure> {
     let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-    Environment::read(variables.collect())
+    Environment::read(&variables.collect())
 }
 
 fn file(text: &str) -> NamedTempFile {
@@ -91,7 +91,9 @@ fn a_file_that_is_named_must_be_there() {
 #[test]
 fn every_setting_is_shown_with_its_source_and_no_secret() {
     let variables = [("KITH_JWT_SECRET", "a secret of at least thirty-two bytes")];
-    let text = loaded("listen = '127.0.0.1:9'", &variables, Flags::default()).unwrap().describe();
+    let toml = "listen = '127.0.0.1:9'\n[limits]\nlogins_per_minute = 7\n";
+    let text = loaded(toml, &variables, Flags::default()).unwrap().describe();
+    assert!(text.contains("limits.logins_per_minute = 7  # KITH_LIMITS__LOGINS_PER_MINUTE, TOML"));
     assert!(text.contains("listen = \"127.0.0.1:9\"  # KITH_LISTEN, TOML file"), "{text}");
     assert!(text.contains("jwt_secret = (hidden)  # KITH_JWT_SECRET, environment"), "{text}");
     assert!(

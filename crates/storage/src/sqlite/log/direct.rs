@@ -88,7 +88,7 @@ pub(super) fn reachable(standing: Standing, field: &'static str) -> Result<(), R
             Err(Refusal::new(Code::PeerDeleted, "the account of the other one was deleted"))
         }
         Standing::Unknown => {
-            Err(Refusal::field(field, Code::UnknownUser, "is not the id of an account"))
+            Err(Refusal::wrong_field(field, Code::UnknownUser, "is not the id of an account"))
         }
     }
 }

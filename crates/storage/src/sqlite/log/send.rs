@@ -131,7 +131,7 @@ fn find_reply(
 }
 
 fn no_such_reply() -> Refusal {
-    Refusal::field(
+    Refusal::wrong_field(
         "reply_to",
         Code::InvalidValue,
         "is not the id of a message in this conversation that you can see",
