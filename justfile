@@ -38,6 +38,6 @@ docs:
     cargo doc --workspace --no-deps --all-features
     scripts/try-docs
 
-# Runs the long fault runs.
-faults:
-    cargo test -p kith-server --test crash -- --ignored
+# Kills the server under load, again and again. The test suite does so ten times.
+faults rounds="100":
+    KITH_FAULT_ROUNDS={{ rounds }} cargo test --release -p kith-server --test it crash

@@ -12,7 +12,7 @@ use actix_web::{
 use futures_util::StreamExt as _;
 use kith_app::sessions::Principal;
 use kith_domain::{FieldError, text::TextError};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
@@ -94,7 +94,7 @@ pub(crate) fn bearer(request: &HttpRequest) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// A JSON body.
+/// A JSON body. What takes one takes nothing from the query.
 pub(crate) struct Body<T>(pub(crate) T);
 
 impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
@@ -104,8 +104,10 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let kind = request.headers().get(header::CONTENT_TYPE);
         let is_json = kind.and_then(|kind| kind.to_str().ok()).is_some_and(is_json);
+        let no_query = without_query(request);
         let payload = payload.take();
         Box::pin(async move {
+            no_query?;
             if !is_json {
                 return Err(Problem::new(
                     StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -270,6 +272,26 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
     }
 }
 
+/// That the query has no parameters, where none is asked for.
+pub(crate) struct NoQuery;
+
+impl FromRequest for NoQuery {
+    type Error = Problem;
+    type Future = std::future::Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(without_query(request).map(|()| Self))
+    }
+}
+
+fn without_query(request: &HttpRequest) -> Result<(), Problem> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+
+    parse_query(request.query_string()).map(|Nothing {}| ())
+}
+
 fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     let pairs = form_urlencoded::parse(query.as_bytes());
     if let Some((name, _)) =
@@ -370,7 +392,6 @@ impl Form {
 mod tests {
     use kith_protocol::rest;
     use rstest::rstest;
-    use serde::Deserialize;
 
     use super::*;
 

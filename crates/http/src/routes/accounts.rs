@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::render;
 use crate::{
-    extract::{App, Body, Caller, ClientIp, Form, OptionalBody, Query},
+    extract::{App, Body, Caller, ClientIp, Form, NoQuery, OptionalBody, Query},
     problem::Problem,
 };
 
@@ -136,7 +136,7 @@ pub(crate) async fn change_password(
     get, path = "/v1/users/me", tag = "accounts", operation_id = "me", security(("bearer" = [])),
     responses((status = 200, description = "The account", body = rest::Me))
 )]
-pub(crate) async fn me(app: App, caller: Caller) -> Result<HttpResponse, Problem> {
+pub(crate) async fn me(app: App, caller: Caller, _: NoQuery) -> Result<HttpResponse, Problem> {
     let context = app.0.clone();
     let user = app
         .0

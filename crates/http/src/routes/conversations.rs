@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::render;
 use crate::{
     cursor,
-    extract::{App, Body, Caller, Form, Query, UserPath, limit, path_id},
+    extract::{App, Body, Caller, Form, NoQuery, Query, UserPath, limit, path_id},
     problem::Problem,
 };
 
@@ -189,6 +189,7 @@ pub(super) async fn create_group(
 pub(crate) async fn one(
     app: App,
     caller: Caller,
+    _: NoQuery,
     At(address): At,
 ) -> Result<HttpResponse, Problem> {
     let me = caller.principal.user_id;
@@ -255,6 +256,7 @@ pub(crate) async fn update(
 pub(crate) async fn hide(
     app: App,
     caller: Caller,
+    _: NoQuery,
     At(address): At,
 ) -> Result<HttpResponse, Problem> {
     hide_for(&app, &caller, address).await
@@ -270,6 +272,7 @@ pub(crate) async fn hide(
 pub(crate) async fn hide_direct(
     app: App,
     caller: Caller,
+    _: NoQuery,
     UserPath(peer): UserPath<UserId>,
 ) -> Result<HttpResponse, Problem> {
     let id = ConversationId::direct(caller.principal.user_id, peer);

@@ -7,7 +7,7 @@ use kith_protocol::rest;
 
 use super::render;
 use crate::{
-    extract::{App, Body, Caller, Id},
+    extract::{App, Body, Caller, Id, NoQuery},
     problem::Problem,
 };
 
@@ -42,7 +42,7 @@ pub(crate) async fn refresh(
     security(("bearer" = [])),
     responses((status = 204, description = "Signed out"))
 )]
-pub(crate) async fn log_out(app: App, caller: Caller) -> Result<HttpResponse, Problem> {
+pub(crate) async fn log_out(app: App, caller: Caller, _: NoQuery) -> Result<HttpResponse, Problem> {
     end_session(&app, &caller, caller.principal.session_id).await
 }
 
@@ -52,7 +52,7 @@ pub(crate) async fn log_out(app: App, caller: Caller) -> Result<HttpResponse, Pr
     security(("bearer" = [])),
     responses((status = 200, description = "The devices", body = rest::Items<rest::SessionInfo>))
 )]
-pub(crate) async fn list(app: App, caller: Caller) -> Result<HttpResponse, Problem> {
+pub(crate) async fn list(app: App, caller: Caller, _: NoQuery) -> Result<HttpResponse, Problem> {
     let context = app.0.clone();
     let sessions = app
         .0
@@ -83,6 +83,7 @@ pub(crate) async fn list(app: App, caller: Caller) -> Result<HttpResponse, Probl
 pub(crate) async fn end(
     app: App,
     caller: Caller,
+    _: NoQuery,
     Id(id): Id<SessionId>,
 ) -> Result<HttpResponse, Problem> {
     end_session(&app, &caller, id).await
@@ -101,7 +102,11 @@ async fn end_session(app: &App, caller: &Caller, id: SessionId) -> Result<HttpRe
     security(("bearer" = [])),
     responses((status = 204, description = "Signed out"))
 )]
-pub(crate) async fn end_others(app: App, caller: Caller) -> Result<HttpResponse, Problem> {
+pub(crate) async fn end_others(
+    app: App,
+    caller: Caller,
+    _: NoQuery,
+) -> Result<HttpResponse, Problem> {
     let context = app.0.clone();
     app.0.run(async move { context.services.sessions.end_others(&caller.principal).await }).await?;
     Ok(HttpResponse::NoContent().finish())
@@ -113,7 +118,7 @@ pub(crate) async fn end_others(app: App, caller: Caller) -> Result<HttpResponse,
     security(("bearer" = [])),
     responses((status = 201, description = "`GET /ws?ticket=<ticket>`, once", body = rest::Ticket))
 )]
-pub(crate) async fn ticket(app: App, caller: Caller) -> Result<HttpResponse, Problem> {
+pub(crate) async fn ticket(app: App, caller: Caller, _: NoQuery) -> Result<HttpResponse, Problem> {
     let ticket = app.0.services.sessions.ticket(caller.principal);
     let expires_in = TICKET_LIFETIME.as_secs();
     Ok(HttpResponse::Created().json(rest::Ticket { ticket, expires_in }))

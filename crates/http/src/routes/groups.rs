@@ -6,7 +6,7 @@ use kith_protocol::rest;
 
 use super::conversations::{At, InboxQuery, create_group, inbox_page};
 use crate::{
-    extract::{App, Body, Caller, Query},
+    extract::{App, Body, Caller, NoQuery, Query},
     problem::Problem,
 };
 
@@ -59,6 +59,7 @@ pub(crate) async fn create(
 pub(crate) async fn delete(
     app: App,
     caller: Caller,
+    _: NoQuery,
     At(address): At,
 ) -> Result<HttpResponse, Problem> {
     let me = caller.principal.user_id;
@@ -79,6 +80,7 @@ pub(crate) async fn delete(
 pub(crate) async fn leave(
     app: App,
     caller: Caller,
+    _: NoQuery,
     At(address): At,
 ) -> Result<HttpResponse, Problem> {
     let me = caller.principal.user_id;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{conversations::At, render};
 use crate::{
     cursor,
-    extract::{App, Body, Caller, Query, UserPath, limit},
+    extract::{App, Body, Caller, NoQuery, Query, UserPath, limit},
     problem::Problem,
 };
 
@@ -147,6 +147,7 @@ pub(crate) async fn change_role(
 pub(crate) async fn remove(
     app: App,
     caller: Caller,
+    _: NoQuery,
     At(address): At,
     UserPath(target): UserPath<UserId>,
 ) -> Result<HttpResponse, Problem> {

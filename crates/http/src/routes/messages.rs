@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::{conversations::At, render};
 use crate::{
-    extract::{App, Body, Caller, Form, Id, Query, limit},
+    extract::{App, Body, Caller, Form, Id, NoQuery, Query, limit},
     problem::Problem,
 };
 
@@ -247,6 +247,7 @@ pub(crate) async fn send(
 pub(crate) async fn one(
     app: App,
     caller: Caller,
+    _: NoQuery,
     Id(id): Id<MessageId>,
 ) -> Result<HttpResponse, Problem> {
     let viewer = caller.principal.user_id;
@@ -296,6 +297,7 @@ pub(crate) async fn edit(
 pub(crate) async fn delete(
     app: App,
     caller: Caller,
+    _: NoQuery,
     Id(id): Id<MessageId>,
 ) -> Result<HttpResponse, Problem> {
     let actor = caller.principal.user_id;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::render;
 use crate::{
     cursor,
-    extract::{App, Caller, Id, Query, limit},
+    extract::{App, Caller, Id, NoQuery, Query, limit},
     problem::Problem,
 };
 
@@ -74,6 +74,7 @@ pub(crate) async fn search(
 pub(crate) async fn profile(
     app: App,
     caller: Caller,
+    _: NoQuery,
     Id(id): Id<UserId>,
 ) -> Result<HttpResponse, Problem> {
     let viewer = caller.principal.user_id;

@@ -83,13 +83,13 @@ mod tests {
         let user = |n| UserId::from_uuid(Uuid::from_u128(n));
         let here = Some(IpAddr::from(Ipv4Addr::LOCALHOST));
         let first = counts.enter(user(1), here).unwrap();
-        let _second = counts.enter(user(1), here).unwrap();
+        let second = counts.enter(user(1), here).unwrap();
         assert!(counts.enter(user(1), here).is_none());
-        let _third = counts.enter(user(2), here).unwrap();
+        let third = counts.enter(user(2), here).unwrap();
         assert!(counts.enter(user(3), here).is_none());
         drop(first);
         assert!(counts.enter(user(1), here).is_some());
-        drop((_second, _third));
+        drop((second, third));
         assert!(counts.by_user.is_empty() && counts.by_address.is_empty());
     }
 }

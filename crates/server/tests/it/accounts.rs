@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kith_client::{
-    Credential, RawSocket, Tokens,
+    Credential, RawSocket, Selector, Tokens,
     protocol::rest::{Erase, Login, PasswordChange, Role},
 };
 use kith_domain::{SessionId, UserId};
@@ -467,7 +467,7 @@ fn an_erased_account_takes_its_messages_along_if_it_is_asked_to() {
         // A login of a moment ago is proof enough.
         assert_eq!(ann.delete("/v1/users/me?messages=delete").await.status, 204);
         assert_eq!(bob.texts(chat).await, ["", "from bob"]);
-        let page = bob.client.history(group, Default::default(), None).await.unwrap();
+        let page = bob.client.history(group, Selector::Newest, None).await.unwrap();
         assert_eq!(page.items.len(), 1);
         assert!(page.items[0].deleted_at.is_some());
         assert_eq!(page.items[0].content, None);

@@ -6,6 +6,7 @@ use kith_client::{
         frame::ServerFrame,
         rest::{ConversationPatch, Kind, Role},
     },
+    rest::Inbox,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -114,7 +115,8 @@ fn a_direct_chat_is_one_for_each_pair() {
         let refused = ann.post("/v1/conversations", open(ann.id)).await;
         assert_eq!((refused.status, &refused.json["code"]), (400, &json!("self")));
         let refused = ann.post("/v1/conversations", open(Uuid::from_u128(1))).await;
-        assert_eq!((refused.status, &refused.json["code"]), (400, &json!("unknown_user")));
+        assert_eq!((refused.status, &refused.json["errors"][0]["field"]), (400, &json!("user_id")));
+        assert_eq!(refused.json["errors"][0]["code"], "unknown_user", "{}", refused.text);
 
         // What only groups have makes no sense here.
         let id = first.json["id"].as_str().unwrap();
@@ -317,12 +319,12 @@ fn a_hidden_conversation_comes_back_with_what_is_new() {
                 socket.expect("conversation_removed").await.unwrap()["conversation_id"],
                 json!(id)
             );
-            let inbox = bob.client.conversations(&Default::default()).await.unwrap();
+            let inbox = bob.client.conversations(&Inbox::default()).await.unwrap();
             assert!(inbox.items.iter().all(|it| it.id != id), "{path}");
             let before = ann.texts(id).await.len();
 
             let sent = ann.send(id, "new").await;
-            let inbox = bob.client.conversations(&Default::default()).await.unwrap();
+            let inbox = bob.client.conversations(&Inbox::default()).await.unwrap();
             let back = inbox.items.iter().find(|it| it.id == id).expect("it is back");
             let my = back.my.clone().unwrap();
             assert_eq!((my.unread_count, my.hidden, my.first_seq), (1, false, sent.seq), "{path}");

@@ -154,7 +154,7 @@ fn in_a_race_of_removing_and_sending_nothing_later_than_the_removal_gets_through
             let telling = async {
                 tokio::time::sleep(wait(2)).await;
                 for n in 0..3 {
-                    anns.send_json(&frame(group, format!("a{round}-{n}"))).await.unwrap();
+                    anns.send_json(&frame(group, &format!("a{round}-{n}"))).await.unwrap();
                 }
                 let sent = ann.client.send(group, &say(format!("r{round}"))).await;
                 sent.unwrap();
@@ -188,7 +188,7 @@ fn in_a_race_of_removing_and_sending_nothing_later_than_the_removal_gets_through
     });
 }
 
-fn frame(group: Uuid, text: String) -> Value {
+fn frame(group: Uuid, text: &str) -> Value {
     json!({"type": "send_message", "conversation_id": group, "content": text})
 }
 

@@ -156,7 +156,10 @@ fn what_keeps_it_from_starting_is_said_in_one_line() {
         let file = elsewhere.with_file_name("file");
         fs::write(&file, "").unwrap();
         refuses(kith(&file), "cannot use the data directory");
-        refuses(kith(&file.join("data")), "cannot use the data directory");
+        refuses(
+            with_env(&file, "KITH_DATA_DIR", file.join("data")),
+            "cannot use the data directory",
+        );
 
         fs::create_dir_all(&elsewhere).unwrap();
         let toml = elsewhere.with_file_name("kith.toml");

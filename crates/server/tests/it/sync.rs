@@ -16,7 +16,7 @@ async fn until(socket: &mut Socket, wanted: impl FnMut(&SocketEvent) -> bool) ->
 }
 
 /// Writes messages by a socket, as fast as it can.
-async fn write(person: &Actor, group: Uuid, count: usize) {
+async fn write(person: &Actor, group: Uuid, count: i64) {
     let mut socket = person.raw().await;
     for n in 0..count {
         let text = format!("{} {n}", person.name);
@@ -30,7 +30,7 @@ async fn write(person: &Actor, group: Uuid, count: usize) {
 
 #[test]
 fn who_connects_while_others_send_has_every_message_once() {
-    const EACH: usize = 150;
+    const EACH: i64 = 150;
     run(async {
         let app = TestApp::start().await;
         let (ann, bob, cat) = (app.user("ann").await, app.user("bob").await, app.user("cat").await);
@@ -51,7 +51,7 @@ fn who_connects_while_others_send_has_every_message_once() {
                 let mut socket = cat.socket();
                 let mut baseline = None;
                 let mut shown: Vec<i64> = Vec::new();
-                while shown.last().copied().or(baseline) != Some(2 * EACH as i64) {
+                while shown.last().copied().or(baseline) != Some(2 * EACH) {
                     match soon("an event", socket.next()).await.unwrap() {
                         SocketEvent::ConversationChanged(changed) if changed.id == group => {
                             baseline.get_or_insert(changed.last_seq);
@@ -63,7 +63,7 @@ fn who_connects_while_others_send_has_every_message_once() {
                 // What came between connecting and the first sync is shown too.
                 let first = shown.first().copied().unwrap_or(baseline.unwrap() + 1);
                 assert!(first <= baseline.unwrap() + 1, "{first} {baseline:?}");
-                assert_eq!(shown, (first..=2 * EACH as i64).collect::<Vec<_>>());
+                assert_eq!(shown, (first..=2 * EACH).collect::<Vec<_>>());
                 // What was before is history.
                 let (mut all, mut before) = (Vec::new(), first);
                 while before > 1 {
@@ -73,7 +73,7 @@ fn who_connects_while_others_send_has_every_message_once() {
                     all.splice(0..0, page.items.iter().map(|message| message.seq));
                 }
                 all.extend(shown);
-                assert_eq!(all, (1..=2 * EACH as i64).collect::<Vec<_>>());
+                assert_eq!(all, (1..=2 * EACH).collect::<Vec<_>>());
                 socket.close().await;
             });
         }
@@ -174,7 +174,7 @@ fn who_was_removed_while_away_hears_of_it() {
         loop {
             match soon("what was missed", socket.next()).await.unwrap() {
                 SocketEvent::ConversationRemoved { conversation_id } => {
-                    removed.push(conversation_id)
+                    removed.push(conversation_id);
                 }
                 SocketEvent::Message(message) => panic!("not for him: {message:?}"),
                 SocketEvent::CaughtUp => break,

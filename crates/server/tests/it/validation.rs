@@ -4,7 +4,7 @@ use kith_client::{Answer, Client, Method};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Ask as _, PASSWORD, TestApp, run};
+use crate::support::{Actor, Ask as _, PASSWORD, TestApp, run};
 
 /// Every error has this form.
 fn is_problem(what: &str, answer: &Answer, status: u16, code: &str) {
@@ -34,120 +34,113 @@ fn names(what: &str, answer: &Answer, field: &str, code: &str) {
     assert!(named["message"].as_str().is_some_and(|message| !message.is_empty()));
 }
 
+/// A request, the field that is wrong in it, and how.
+type Case = ((&'static str, String, Value), &'static str, &'static str);
+
+async fn all_refused(who: &Actor, cases: impl IntoIterator<Item = Case>) {
+    for ((method, path, body), field, code) in cases {
+        let what = format!("{method} {path} {}", body.to_string().get(..80).unwrap_or_default());
+        let answer = who.ask(method, &path, Some(body)).await;
+        is_problem(&what, &answer, 400, "validation_failed");
+        names(&what, &answer, field, code);
+    }
+}
+
+fn text(length: usize) -> Value {
+    json!("x".repeat(length))
+}
+
 #[test]
-fn a_field_that_is_wrong_is_named() {
+fn a_field_of_an_account_that_is_wrong_is_named() {
+    let register = |field: &str, value: Value| {
+        let mut body = json!({"username": "cat", "email": "cat@example.org", "password": PASSWORD});
+        body[field] = value;
+        ("POST", "/v1/auth/register".to_owned(), body)
+    };
+    let long_address = json!(format!("{}@example.org", "x".repeat(250)));
+    let me = |body| ("PATCH", "/v1/users/me".to_owned(), body);
+    let log_in = |body| ("POST", "/v1/auth/login".to_owned(), body);
+    let change = |body| ("PUT", "/v1/auth/password".to_owned(), body);
+    let passwords = json!({"current_password": PASSWORD, "new_password": "x"});
+    let cases = [
+        (register("username", json!("")), "username", "required"),
+        (register("username", json!("ab")), "username", "too_short"),
+        (register("username", text(33)), "username", "too_long"),
+        (register("username", json!("a b c")), "username", "invalid_text"),
+        (register("username", json!("änn")), "username", "invalid_text"),
+        (register("username", json!(7)), "username", "invalid_value"),
+        (register("email", json!("")), "email", "required"),
+        (register("email", json!("nowhere")), "email", "invalid_email"),
+        (register("email", long_address), "email", "too_long"),
+        (register("password", json!("short")), "password", "too_short"),
+        (register("password", text(129)), "password", "too_long"),
+        (register("password", json!("password")), "password", "common_password"),
+        (register("display_name", json!(" ")), "display_name", "required"),
+        (register("display_name", text(65)), "display_name", "too_long"),
+        (register("display_name", json!("a\u{202e}b")), "display_name", "invalid_text"),
+        (register("display_name", json!("\u{200b}")), "display_name", "required"),
+        (register("display_name", json!("a\nb")), "display_name", "invalid_text"),
+        (register("device_name", text(65)), "device_name", "too_long"),
+        (me(json!({"display_name": ""})), "display_name", "required"),
+        (me(json!({"about": text(513)})), "about", "too_long"),
+        (me(json!({"last_seen_visibility": "some"})), "last_seen_visibility", "invalid_value"),
+        (log_in(json!({"password": "x"})), "email", "required"),
+        (log_in(json!({"username": "ann"})), "password", "required"),
+        (change(passwords), "new_password", "too_short"),
+    ];
+    run(async {
+        let app = TestApp::start().await;
+        let ann = app.user("ann").await;
+        let before = ann.client.me().await.unwrap();
+        all_refused(&ann, cases).await;
+        assert_eq!(ann.client.me().await.unwrap(), before, "a refused request leaves no trace");
+    });
+}
+
+#[test]
+fn a_field_of_a_message_or_group_that_is_wrong_is_named() {
     run(async {
         let app = TestApp::start().await;
         let (ann, bob) = (app.user("ann").await, app.user("bob").await);
         let group = ann.group("ours", &[&bob]).await;
         let sent = ann.send(group, "hello").await;
-        let register = |field: &str, value: Value| {
-            let mut body =
-                json!({"username": "cat", "email": "cat@example.org", "password": PASSWORD});
-            body[field] = value;
-            ("POST", "/v1/auth/register".to_owned(), body)
-        };
-        let messages = format!("/v1/conversations/{group}/messages");
         let send = |field: &str, value: Value| {
             let mut body = json!({"content": "x"});
             body[field] = value;
-            ("POST", messages.clone(), body)
+            ("POST", format!("/v1/conversations/{group}/messages"), body)
         };
-        let message = format!("/v1/messages/{}", sent.id);
-        let one = format!("/v1/conversations/{group}");
-        let members = format!("{one}/members");
-        let text = |length: usize| json!("x".repeat(length));
+        let edit = |body| ("PATCH", format!("/v1/messages/{}", sent.id), body);
+        let change = |body| ("PATCH", format!("/v1/conversations/{group}"), body);
+        let make = |body| ("POST", "/v1/groups".to_owned(), body);
+        let add = |body| ("POST", format!("/v1/groups/{group}/members"), body);
+        let raise = |body| ("PATCH", format!("/v1/groups/{group}/members/{}", bob.id), body);
+        let families = json!("\u{1f469}\u{200d}\u{1f469}\u{200d}\u{1f467}".repeat(1_000));
+        let before = ann.sees(group).await;
         let cases = [
-            (register("username", json!("")), "username", "required"),
-            (register("username", json!("ab")), "username", "too_short"),
-            (register("username", text(33)), "username", "too_long"),
-            (register("username", json!("a b c")), "username", "invalid_text"),
-            (register("username", json!("änn")), "username", "invalid_text"),
-            (register("username", json!(7)), "username", "invalid_value"),
-            (register("email", json!("")), "email", "required"),
-            (register("email", json!("nowhere")), "email", "invalid_email"),
-            (
-                register("email", json!(format!("{}@example.org", "x".repeat(250)))),
-                "email",
-                "too_long",
-            ),
-            (register("password", json!("short")), "password", "too_short"),
-            (register("password", text(129)), "password", "too_long"),
-            (register("password", json!("password")), "password", "common_password"),
-            (register("display_name", json!(" ")), "display_name", "required"),
-            (register("display_name", text(65)), "display_name", "too_long"),
-            (register("display_name", json!("a\u{202e}b")), "display_name", "invalid_text"),
-            (register("display_name", json!("\u{200b}")), "display_name", "required"),
-            (register("display_name", json!("a\nb")), "display_name", "invalid_text"),
-            (register("device_name", text(65)), "device_name", "too_long"),
             (send("content", json!("")), "content", "required"),
             (send("content", text(4_001)), "content", "too_long"),
-            (send("content", json!("👩‍👩‍👧‍👧".repeat(900))), "content", "too_long"),
+            // A thousand characters, and more than 16 KiB.
+            (send("content", families), "content", "too_long"),
             (send("content", Value::Null), "content", "invalid_value"),
             (send("client_message_id", json!("")), "client_message_id", "required"),
             (send("client_message_id", text(65)), "client_message_id", "too_long"),
             (send("message_type", json!("system")), "message_type", "invalid_value"),
             (send("reply_to", json!("no id")), "reply_to", "invalid_value"),
-            (("PATCH", message.clone(), json!({"content": ""})), "content", "required"),
-            (("PATCH", message.clone(), json!({"content": text(4_001)})), "content", "too_long"),
-            (("PATCH", message.clone(), json!({})), "content", "required"),
-            (("PATCH", one.clone(), json!({"name": ""})), "name", "required"),
-            (("PATCH", one.clone(), json!({"name": text(65)})), "name", "too_long"),
-            (("PATCH", one.clone(), json!({"description": text(513)})), "description", "too_long"),
-            (("PATCH", one.clone(), json!({"posting": "nobody"})), "posting", "invalid_value"),
-            (("POST", "/v1/groups".to_owned(), json!({"name": ""})), "name", "required"),
-            (("POST", "/v1/groups".to_owned(), json!({"members": []})), "name", "required"),
-            (
-                ("POST", "/v1/groups".to_owned(), json!({"name": "x", "members": ["bob"]})),
-                "members[0]",
-                "invalid_value",
-            ),
-            (("POST", members.clone(), json!({})), "user_id", "required"),
-            (("POST", members.clone(), json!({"user_ids": []})), "user_id", "required"),
-            (
-                ("PATCH", format!("{members}/{}", bob.id), json!({"role": "king"})),
-                "role",
-                "invalid_value",
-            ),
-            (
-                ("PATCH", "/v1/users/me".to_owned(), json!({"display_name": ""})),
-                "display_name",
-                "required",
-            ),
-            (
-                ("PATCH", "/v1/users/me".to_owned(), json!({"about": text(513)})),
-                "about",
-                "too_long",
-            ),
-            (
-                ("PATCH", "/v1/users/me".to_owned(), json!({"last_seen_visibility": "some"})),
-                "last_seen_visibility",
-                "invalid_value",
-            ),
-            (("POST", "/v1/auth/login".to_owned(), json!({"password": "x"})), "email", "required"),
-            (
-                ("POST", "/v1/auth/login".to_owned(), json!({"username": "ann"})),
-                "password",
-                "required",
-            ),
-            (
-                (
-                    "PUT",
-                    "/v1/auth/password".to_owned(),
-                    json!({"current_password": PASSWORD, "new_password": "x"}),
-                ),
-                "new_password",
-                "too_short",
-            ),
+            (edit(json!({"content": ""})), "content", "required"),
+            (edit(json!({"content": text(4_001)})), "content", "too_long"),
+            (edit(json!({})), "content", "required"),
+            (change(json!({"name": ""})), "name", "required"),
+            (change(json!({"name": text(65)})), "name", "too_long"),
+            (change(json!({"description": text(513)})), "description", "too_long"),
+            (change(json!({"posting": "nobody"})), "posting", "invalid_value"),
+            (make(json!({"name": ""})), "name", "required"),
+            (make(json!({"members": []})), "name", "required"),
+            (make(json!({"name": "x", "members": ["bob"]})), "members[0]", "invalid_value"),
+            (add(json!({})), "user_id", "required"),
+            (add(json!({"user_ids": []})), "user_id", "required"),
+            (raise(json!({"role": "king"})), "role", "invalid_value"),
         ];
-        let before = ann.sees(group).await;
-        for ((method, path, body), field, code) in cases {
-            let what =
-                format!("{method} {path} {}", body.to_string().get(..80).unwrap_or_default());
-            let answer = ann.ask(method, &path, Some(body)).await;
-            is_problem(&what, &answer, 400, "validation_failed");
-            names(&what, &answer, field, code);
-        }
+        all_refused(&ann, cases).await;
         assert_eq!(ann.sees(group).await, before, "a refused request leaves no trace");
     });
 }
@@ -224,6 +217,11 @@ fn nothing_is_passed_over_in_silence() {
             ("GET", "/v1/sync?token=x", Value::Null, "unknown_field", "token"),
             ("GET", nul, Value::Null, "invalid_text", "q"),
             ("DELETE", "/v1/users/me?message=delete", Value::Null, "unknown_field", "message"),
+            // Nor where no parameter is asked for.
+            ("GET", "/v1/users/me?fields=id", Value::Null, "unknown_field", "fields"),
+            ("DELETE", "/v1/auth/sessions?all=true", Value::Null, "unknown_field", "all"),
+            ("POST", "/v1/auth/logout?all=true", Value::Null, "unknown_field", "all"),
+            ("POST", "/v1/groups?x=1", json!({"name": "x"}), "unknown_field", "x"),
         ];
         for (method, path, body, code, field) in cases {
             let answer = ann.ask(method, path, (!body.is_null()).then_some(body)).await;
@@ -387,8 +385,7 @@ fn what_the_framework_refuses_has_the_same_form() {
             let answer = raw(client, get.clone(), path, &[], "").await;
             is_problem(path, &answer, 404, "not_found");
         }
-        for path in ["/v1/users/bob", "/v1/conversations/1", "/v1/messages/%00"]
-        {
+        for path in ["/v1/users/bob", "/v1/conversations/1", "/v1/messages/%00"] {
             let answer = raw(client, get.clone(), path, &[], "").await;
             is_problem(path, &answer, 400, "validation_failed");
         }
@@ -456,7 +453,7 @@ fn the_server_says_what_it_is() {
 fn pages_of_listed_sites_alone_may_read_answers() {
     run(async {
         let app = TestApp::with(|config| {
-            config.cors_origins = vec!["https://chat.example.org".to_owned()]
+            config.cors_origins = vec!["https://chat.example.org".to_owned()];
         })
         .await;
         let nobody = app.anonymous();

@@ -55,8 +55,6 @@ where
 
 /// Waits for what must come soon.
 pub(crate) async fn soon<T>(what: &str, coming: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(SOON, coming).await {
-        Ok(came) => came,
-        Err(_) => panic!("waited in vain: {what}"),
-    }
+    let came = tokio::time::timeout(SOON, coming).await;
+    came.unwrap_or_else(|_| panic!("waited in vain: {what}"))
 }

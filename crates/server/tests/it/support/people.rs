@@ -1,7 +1,7 @@
 //! People with accounts, and what they do.
 
 use kith_client::{
-    Answer, Client, Credential, Method, RawSocket, Socket, SocketOptions,
+    Answer, Client, Credential, Method, RawSocket, Selector, Socket, SocketOptions,
     protocol::{
         frame, rest,
         rest::{Conversation, Message, NewGroup},
@@ -88,7 +88,7 @@ impl Actor {
 
     /// The texts of the newest page.
     pub(crate) async fn texts(&self, conversation: Uuid) -> Vec<String> {
-        let page = self.client.history(conversation, Default::default(), Some(100)).await.unwrap();
+        let page = self.client.history(conversation, Selector::Newest, Some(100)).await.unwrap();
         page.items.into_iter().map(|message| message.content.unwrap_or_default()).collect()
     }
 
