@@ -102,7 +102,7 @@ pub(super) async fn inbox_page(
     responses(
         (status = 201, description = "Made", body = rest::Conversation),
         (status = 200, description = "The direct chat that was there", body = rest::Conversation),
-        (status = 400, description = "`self`, `unknown_user`, a field's form", body = rest::Problem),
+        (status = 400, description = "`self`, `validation_failed`", body = rest::Problem),
     )
 )]
 pub(crate) async fn create(

@@ -35,7 +35,7 @@ pub(crate) async fn list(
     request_body = rest::NewGroup, security(("bearer" = [])),
     responses(
         (status = 201, description = "The group, with its members", body = rest::Conversation),
-        (status = 400, description = "`unknown_user`, a field's form", body = rest::Problem),
+        (status = 400, description = "`validation_failed`: a field's form, an unknown person", body = rest::Problem),
     )
 )]
 pub(crate) async fn create(

@@ -63,7 +63,7 @@ pub(crate) async fn list(
     params(("id" = uuid::Uuid, Path)), security(("bearer" = [])),
     responses(
         (status = 201, description = "The members added", body = rest::Items<rest::Member>),
-        (status = 400, description = "`unknown_user`", body = rest::Problem),
+        (status = 400, description = "`validation_failed`: an unknown person, by place", body = rest::Problem),
         (status = 403, description = "`forbidden`", body = rest::Problem),
         (status = 409, description = "`wrong_kind`, `too_many_members`", body = rest::Problem),
     )

@@ -16,7 +16,7 @@ use kith_client::{
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::{Actor, Process, eventually, run};
+use crate::support::{Actor, Process, eventually, run_within};
 
 /// How often the server is killed, unless `KITH_FAULT_ROUNDS` says otherwise.
 const ROUNDS: usize = 10;
@@ -199,7 +199,8 @@ async fn settle(people: &[Actor], ledger: &Arc<Ledger>, settled: &mut HashSet<St
 
 #[test]
 fn killed_among_fifty_senders_it_keeps_every_acknowledged_message_once() {
-    run(async {
+    // Rounds beyond the usual ten take their time.
+    run_within(Duration::from_secs(60 + 5 * rounds() as u64), async {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
         let mut process = Process::start(&data);

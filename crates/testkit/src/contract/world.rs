@@ -189,7 +189,10 @@ pub(super) fn duplicate(outcome: Result<Applied, Rejected>) -> Arc<Message> {
 #[track_caller]
 pub(super) fn refused(outcome: Result<Applied, Rejected>) -> Code {
     match outcome.unwrap_err() {
-        Rejected::Refused(refusal) => refusal.code,
+        Rejected::Refused(refusal) => match refusal.fields.as_slice() {
+            [field] => field.code,
+            _ => refusal.code,
+        },
         Rejected::Stale => panic!("expected a refusal, found it stale"),
     }
 }

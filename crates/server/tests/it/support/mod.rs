@@ -27,13 +27,18 @@ pub(crate) const SOON: Duration = Duration::from_secs(10);
 /// Runs a test to its end, within [`PATIENCE`], on a runtime of its own. The servers that it
 /// started are stopped after its clients are gone, and before this returns.
 pub(crate) fn run<F: Future>(test: F) -> F::Output {
+    run_within(PATIENCE, test)
+}
+
+/// The same, for one that may take longer.
+pub(crate) fn run_within<F: Future>(patience: Duration, test: F) -> F::Output {
     let _servers = app::Stopping;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .expect("a runtime can be built");
-    let outcome = runtime.block_on(async { tokio::time::timeout(PATIENCE, Box::pin(test)).await });
+    let outcome = runtime.block_on(async { tokio::time::timeout(patience, Box::pin(test)).await });
     runtime.shutdown_background();
     outcome.expect("a test ends in time")
 }
