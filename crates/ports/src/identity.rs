@@ -95,6 +95,13 @@ pub trait UserStore: Send + Sync {
     /// The people whom `id` has written to in a direct chat.
     async fn contacts(&self, id: UserId) -> StoreResult<Vec<UserId>>;
 
+    /// The people with whom `id` has a direct chat that holds a message, whoever wrote it.
+    async fn correspondents(&self, id: UserId) -> StoreResult<Vec<UserId>>;
+
+    /// The people who share a direct chat that holds a message, or a group or channel of at most
+    /// 256 members, with `id`: those who should hear of a change of his profile.
+    async fn acquaintances(&self, id: UserId) -> StoreResult<Vec<UserId>>;
+
     /// Those of `owners` who have written to `viewer` in a direct chat.
     async fn have_written_to(&self, viewer: UserId, owners: &[UserId]) -> StoreResult<Vec<UserId>>;
 }
@@ -107,8 +114,16 @@ pub struct TokenHash(pub [u8; 32]);
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait SessionStore: Send + Sync {
-    /// Makes a session.
-    async fn create(&self, session: Session, token_hash: TokenHash) -> StoreResult<()>;
+    /// Makes a session for one whose password was found to be the one hashed in `verified`.
+    ///
+    /// # Errors
+    /// `Stale` if the account was erased or has another password by now.
+    async fn create(
+        &self,
+        session: Session,
+        token_hash: TokenHash,
+        verified: String,
+    ) -> StoreResult<()>;
 
     /// A session and the hash of its living refresh token; ended ones too.
     async fn find(&self, id: SessionId) -> StoreResult<Option<(Session, TokenHash)>>;

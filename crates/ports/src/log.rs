@@ -77,6 +77,12 @@ pub enum Change {
         /// The settings epoch when the decision was made.
         settings_epoch: i64,
     },
+    /// Hide it for one member, with what it holds so far. It takes no version: nobody else's view
+    /// changes. One who is not a member is refused as not found.
+    Hide {
+        /// For whom.
+        member: UserId,
+    },
     /// Delete it for all, with its messages.
     Remove {
         /// The member epoch when the decision was made.
@@ -130,8 +136,8 @@ pub enum Applied {
     Edited(Arc<Message>, Arc<Conversation>),
     /// A message is deleted; deleting it again changes nothing and gives `false`.
     Deleted(Arc<Message>, Arc<Conversation>, bool),
-    /// The direct chat is there; `true` if it was made now.
-    Opened(Arc<Conversation>, Head, bool),
+    /// The direct chat is there.
+    Opened(Arc<Conversation>, Head, Opening),
     /// The group or channel was made.
     Created(Arc<Conversation>, Head),
     /// Members changed. Changes that changed nothing are left out.
@@ -145,8 +151,21 @@ pub enum Applied {
     },
     /// Name, description or posting changed.
     Updated(Arc<Conversation>, Head),
+    /// It is hidden for the member.
+    Hidden(Arc<Conversation>),
     /// It is deleted for all.
     Removed(Arc<Conversation>),
+}
+
+/// What opening a direct chat did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// It made the chat.
+    Made,
+    /// It brought back a chat that the opener had hidden.
+    Shown,
+    /// Nothing: the chat was there.
+    Unchanged,
 }
 
 /// Why a command was not carried out.

@@ -260,9 +260,6 @@ pub trait ConversationStore: Send + Sync {
 
     /// A sync token for now: every transaction below it has ended.
     async fn horizon(&self) -> StoreResult<SyncFrom>;
-
-    /// Hides a conversation for one member, with all it holds so far. `false` if he is not in it.
-    async fn hide(&self, member: UserId, id: ConversationId) -> StoreResult<bool>;
 }
 
 /// Which page of a history.
