@@ -4,6 +4,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use kith_domain::{
     Code, MessageId, Refusal, UserId,
+    event::{Audience, Event},
     session::Device,
     text::{Email, Name, Password, Username},
     user::{Privacy, ProfilePatch, User},
@@ -11,12 +12,13 @@ use kith_domain::{
 use kith_ports::{
     Clock, Constraint, Ids, LoginName, MessageStore, NewAccount, PasswordHasher, StoreError,
     UserStore,
+    live::{Dispatch, EventBus},
 };
 
 use crate::{
     Result,
     conversations::Conversations,
-    limits::LoginThrottle,
+    limits::{LoginThrottle, Turns},
     messaging::Messaging,
     sessions::{Principal, Sessions, TokenPair},
 };
@@ -39,6 +41,8 @@ pub struct Registration {
     pub display_name: Option<Name>,
     /// The device it comes from.
     pub device: Device,
+    /// Its address: one address has a few passwords hashed at a time.
+    pub address: Option<IpAddr>,
 }
 
 /// A login.
@@ -63,6 +67,8 @@ pub struct Ports {
     pub messages: Arc<dyn MessageStore>,
     /// The hash function.
     pub passwords: Arc<dyn PasswordHasher>,
+    /// Tells others of a changed profile.
+    pub bus: Arc<dyn EventBus>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Ids.
@@ -76,6 +82,7 @@ pub struct Accounts {
     conversations: Conversations,
     messaging: Messaging,
     throttle: LoginThrottle,
+    turns: Turns,
 }
 
 impl Accounts {
@@ -87,13 +94,16 @@ impl Accounts {
         messaging: Messaging,
         throttle: LoginThrottle,
     ) -> Self {
-        Self { ports, sessions, conversations, messaging, throttle }
+        Self { ports, sessions, conversations, messaging, throttle, turns: Turns::default() }
     }
 
     /// Makes an account and signs its device in, in one step.
     pub async fn register(&self, registration: Registration) -> Result<(User, TokenPair)> {
-        let Registration { username, email, password, display_name, device } = registration;
+        let Registration { username, email, password, display_name, device, address } =
+            registration;
+        let turn = self.turns.take(address).await;
         let password_hash = self.ports.passwords.hash(password).await?;
+        drop(turn);
         let display_name = match display_name {
             Some(name) => name,
             None => Name::parse(username.as_str())
@@ -134,37 +144,31 @@ impl Accounts {
     /// Signs a device in. An unknown account and a wrong password are answered alike, and as slowly.
     pub async fn log_in(&self, login: Login) -> Result<(User, TokenPair)> {
         let Login { name, password, device, address } = login;
-        let account = match &name {
-            LoginName::Email(email) => email.key(),
-            LoginName::Username(username) => username.key(),
+        let found = self.ports.users.credentials(&name).await?;
+        // One count for an account, whatever name it was addressed by.
+        let account = match (&found, &name) {
+            (Some(found), _) => found.user.id.to_string(),
+            (None, LoginName::Email(email)) => email.key(),
+            (None, LoginName::Username(username)) => username.key(),
         };
         let attempt = self.throttle.begin(account, address)?;
-        let found = match self.ports.users.credentials(&name).await {
-            Ok(found) => found,
-            Err(error) => {
-                attempt.uncount();
-                return Err(error.into());
-            }
-        };
         let (user, hash) = found.map(|found| (found.user, found.password_hash)).unzip();
-        match self.ports.passwords.verify(password, hash.flatten()).await {
+        let hash = hash.flatten();
+        let turn = self.turns.take(address).await;
+        let verified = self.ports.passwords.verify(password, hash.clone()).await;
+        drop(turn);
+        match verified {
             Err(busy) => {
                 attempt.uncount();
-                Err(busy.into())
+                return Err(busy.into());
             }
-            Ok(right) => match user.filter(|_| right) {
-                Some(user) => {
-                    attempt.succeeded();
-                    let tokens = self.sessions.open(user.id, device).await?;
-                    Ok((user, tokens))
-                }
-                None => Err(Refusal::new(
-                    Code::InvalidCredentials,
-                    "no account has this name with this password",
-                )
-                .into()),
-            },
+            Ok(false) => return Err(wrong_credentials().into()),
+            Ok(true) => attempt.succeeded(),
         }
+        let (Some(user), Some(hash)) = (user, hash) else { return Err(wrong_credentials().into()) };
+        // The password may have been changed, or the account erased, while this one was checked.
+        let tokens = self.sessions.open(user.id, device, hash).await?;
+        Ok((user, tokens.ok_or_else(wrong_credentials)?))
     }
 
     /// Changes the password; all other devices are signed out.
@@ -192,11 +196,21 @@ impl Accounts {
         field: &'static str,
         address: Option<IpAddr>,
     ) -> Result<()> {
-        let attempt = self.throttle.begin(user.to_string(), address)?;
         let hash = self.ports.users.password_hash(user).await?;
-        if self.ports.passwords.verify(password, hash).await? {
-            attempt.succeeded();
-            return Ok(());
+        let attempt = self.throttle.begin(user.to_string(), address)?;
+        let turn = self.turns.take(address).await;
+        let verified = self.ports.passwords.verify(password, hash).await;
+        drop(turn);
+        match verified {
+            Ok(true) => {
+                attempt.succeeded();
+                return Ok(());
+            }
+            Ok(false) => {}
+            Err(busy) => {
+                attempt.uncount();
+                return Err(busy.into());
+            }
         }
         Err(Refusal::field(field, Code::InvalidCredentials, "is not your password").into())
     }
@@ -208,7 +222,20 @@ impl Accounts {
 
     /// Changes one's own profile.
     pub async fn update(&self, user: UserId, patch: ProfilePatch) -> Result<User> {
-        Ok(self.ports.users.update(user, patch).await?.ok_or_else(Refusal::not_found)?)
+        let updated = self.ports.users.update(user, patch).await?.ok_or_else(Refusal::not_found)?;
+        self.tell(updated.clone()).await?;
+        Ok(updated)
+    }
+
+    /// Tells those who know the person of a changed profile.
+    async fn tell(&self, user: User) -> Result<()> {
+        let people = self.ports.users.acquaintances(user.id).await?;
+        if !people.is_empty() {
+            let event = Event::UserUpdated(Arc::new(user));
+            let audience = Audience::Users(people);
+            self.ports.bus.publish(vec![Dispatch::Event { event, audience, origin: None }]).await;
+        }
+        Ok(())
     }
 
     /// Erases an account: groups go to an heir, then name, address and profile are freed and all
@@ -233,7 +260,10 @@ impl Accounts {
         self.conversations.leave_all(user).await?;
         let ended = self.ports.users.erase(user, self.ports.clock.now()).await?;
         self.sessions.forget(user, &ended).await;
-        Ok(())
+        match self.ports.users.find(&[user]).await?.pop() {
+            Some(erased) => self.tell(erased).await,
+            None => Ok(()),
+        }
     }
 
     async fn ensure_fresh(&self, principal: &Principal) -> Result<()> {
@@ -260,6 +290,10 @@ impl Accounts {
             }
         }
     }
+}
+
+fn wrong_credentials() -> Refusal {
+    Refusal::new(Code::InvalidCredentials, "no account has this name with this password")
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ use std::{borrow::Cow, collections::HashSet, sync::Arc};
 use kith_domain::{
     Code, ConversationId, FieldError, Refusal, UserId,
     conversation::{Conversation, ConversationPatch, Kind, Posting, Seq, Version, pair},
-    event::{Audience, Event},
     group::{self, Action, Leaving, MemberChange, Role},
     text::{Description, Name},
 };
@@ -16,8 +15,7 @@ use kith_ports::{
     Catalog, Changes, Clock, ConversationCard, ConversationStore, HistoryPage, HistorySelector,
     Ids, InboxCursor, InboxFilter, MemberCursor, MemberRow, MessageContext, MessageStore, Page,
     Snapshot, UserStore,
-    live::{Dispatch, EventBus},
-    log::{Applied, Change, Open, Rejected},
+    log::{Applied, Change, Open, Opening, Rejected},
 };
 
 use crate::{
@@ -37,8 +35,6 @@ pub struct Ports {
     pub messages: Arc<dyn MessageStore>,
     /// Accounts, to be added.
     pub users: Arc<dyn UserStore>,
-    /// Tells one's own devices of what is nobody else's business.
-    pub bus: Arc<dyn EventBus>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Ids.
@@ -97,10 +93,10 @@ impl Conversations {
         pair(me, peer, "user_id")?;
         let id = ConversationId::direct(me, peer);
         let open = self.messaging.command(id, Change::Open(Open { by: me, peer }));
-        let Applied::Opened(_, _, made) = self.messaging.execute(open).await? else {
+        let Applied::Opened(_, _, opening) = self.messaging.execute(open).await? else {
             return Err(Error::Internal(None));
         };
-        Ok((self.card(me, id.into()).await?, made))
+        Ok((self.card(me, id.into()).await?, opening == Opening::Made))
     }
 
     /// Makes a group with its maker as owner.
@@ -430,12 +426,8 @@ impl Conversations {
     /// Hides a conversation for `me`, with what it holds so far.
     pub async fn hide(&self, me: UserId, address: Address) -> Result<()> {
         self.card(me, address).await?;
-        if !self.ports.store.hide(me, address.id).await? {
-            return Err(Refusal::not_found().into());
-        }
-        let event = Event::ConversationRemoved(address.id);
-        let audience = Audience::Users(vec![me]);
-        self.ports.bus.publish(vec![Dispatch::Event { event, audience, origin: None }]).await;
+        let hide = self.messaging.command(address.id, Change::Hide { member: me });
+        self.messaging.execute(hide).await?;
         Ok(())
     }
 

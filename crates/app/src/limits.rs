@@ -13,6 +13,7 @@ use std::{
 use governor::{DefaultKeyedRateLimiter, Quota, clock::Clock as _};
 use kith_domain::UserId;
 use moka::sync::Cache;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{Error, Result};
 
@@ -104,6 +105,34 @@ impl Rate {
     }
 }
 
+/// Turns at having a password hashed: an address has a few at a time, the rest of its requests wait,
+/// so that one client cannot fill the queue for all others.
+#[derive(Debug)]
+pub struct Turns {
+    by_address: Cache<IpAddr, Arc<Semaphore>>,
+}
+
+/// How many passwords are hashed for one address at a time.
+const TURNS: usize = 8;
+
+impl Default for Turns {
+    fn default() -> Self {
+        let by_address = Cache::builder()
+            .max_capacity(REMEMBERED)
+            .time_to_idle(Duration::from_secs(600))
+            .build();
+        Self { by_address }
+    }
+}
+
+impl Turns {
+    /// Waits for a turn. It ends when what is returned is dropped.
+    pub async fn take(&self, address: Option<IpAddr>) -> Option<OwnedSemaphorePermit> {
+        let turns = self.by_address.get_with(address?, || Arc::new(Semaphore::new(TURNS)));
+        turns.acquire_owned().await.ok()
+    }
+}
+
 /// Failed logins, counted before the password is hashed.
 ///
 /// An address may fail so often in a minute, whatever it tries. An account may be failed on a third
@@ -182,7 +211,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// The password was right, or was never looked at: this attempt does not count.
+    /// The password was never looked at: this attempt does not count.
     pub fn uncount(mut self) {
         self.forgive();
     }
@@ -237,6 +266,20 @@ mod tests {
         for _ in 0..20 {
             throttle.begin("ann".to_owned(), HOME).unwrap().succeeded();
         }
+    }
+
+    #[tokio::test]
+    async fn one_address_waits_for_its_turn_and_others_do_not_wait_for_it() {
+        let turns = Turns::default();
+        let mut taken = Vec::new();
+        for _ in 0..TURNS {
+            taken.push(turns.take(HOME).await);
+        }
+        let wait = Duration::from_millis(20);
+        assert!(tokio::time::timeout(wait, turns.take(HOME)).await.is_err());
+        assert!(turns.take(ELSEWHERE).await.is_some());
+        taken.pop();
+        assert!(turns.take(HOME).await.is_some());
     }
 
     #[test]

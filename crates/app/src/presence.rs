@@ -3,13 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use kith_domain::{
-    UserId,
+    Timestamp, UserId,
     event::{Audience, Event},
     user::Visibility,
 };
 use kith_ports::{
     Clock, StoreResult, UserStore,
     live::{Dispatch, EventBus, PresenceBoard},
+};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
@@ -27,19 +31,41 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
 }
 
+/// How many last moments may wait to be recorded.
+const QUEUE: usize = 4_096;
+/// How many are recorded in one step.
+const STEP: usize = 1_024;
+
+/// Somebody's last moment, to be recorded.
+struct Seen {
+    user: UserId,
+    last_seen: Timestamp,
+    recorded: oneshot::Sender<()>,
+}
+
 /// Presence of the people whose sockets this node has.
 #[derive(Clone)]
 pub struct PresenceService {
     ports: Ports,
     grace: Duration,
+    runtime: Handle,
     tasks: TaskTracker,
     stop: CancellationToken,
+    seen: mpsc::Sender<Seen>,
 }
 
 impl PresenceService {
     /// A person is away `grace` after the last device went, or at once when `stop` is cancelled.
-    pub fn new(ports: Ports, grace: Duration, tasks: TaskTracker, stop: CancellationToken) -> Self {
-        Self { ports, grace, tasks, stop }
+    /// What follows runs as tasks of `tasks` on the runtime that this is called on.
+    pub fn start(
+        ports: Ports,
+        grace: Duration,
+        tasks: TaskTracker,
+        stop: CancellationToken,
+    ) -> Self {
+        let (seen, moments) = mpsc::channel(QUEUE);
+        tasks.spawn(record(ports.users.clone(), moments));
+        Self { ports, grace, runtime: Handle::current(), tasks, stop, seen }
     }
 
     /// A device of `user` came.
@@ -49,10 +75,10 @@ impl PresenceService {
         }
     }
 
-    /// A device of `user` went. What follows happens in the background.
+    /// A device of `user`, which arrived before, went. What follows happens in the background.
     pub fn left(&self, user: UserId) {
         let this = self.clone();
-        self.tasks.spawn(async move { this.leave(user).await });
+        self.tasks.spawn_on(async move { this.leave(user).await }, &self.runtime);
     }
 
     async fn leave(&self, user: UserId) {
@@ -67,10 +93,16 @@ impl PresenceService {
         if !self.ports.board.settle(user).await {
             return;
         }
-        if let Err(error) = self.ports.users.saw(&[(user, last_seen)]).await {
-            warn!(%user, %error, "last seen was not recorded");
+        // Who is told, and asks, finds it recorded.
+        let (recorded, done) = oneshot::channel();
+        if self.seen.send(Seen { user, last_seen, recorded }).await.is_ok() {
+            let _ = done.await;
         }
         self.tell(user, Event::UserOffline { user_id: user, last_seen }).await;
+        // Whoever came back while this was told, told it before.
+        if self.ports.board.online(&[user]).await == [true] {
+            self.tell(user, Event::UserOnline(user)).await;
+        }
     }
 
     /// Tells those whom the person has written to, as far as he lets them know.
@@ -101,6 +133,21 @@ impl PresenceService {
     }
 }
 
+/// Records when people were last seen, all that waits in one step.
+async fn record(users: Arc<dyn UserStore>, mut moments: mpsc::Receiver<Seen>) {
+    let mut waiting = Vec::new();
+    while moments.recv_many(&mut waiting, STEP).await > 0 {
+        let seen: Vec<_> = waiting.iter().map(|seen| (seen.user, seen.last_seen)).collect();
+        if let Err(error) = users.saw(&seen).await {
+            warn!(%error, people = seen.len(), "last seen was not recorded");
+        }
+        for seen in waiting.drain(..) {
+            // Whoever waited may be gone.
+            let _ = seen.recorded.send(());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use kith_domain::user::Privacy;
@@ -123,7 +170,7 @@ mod tests {
             bus: bus.clone(),
             clock: Arc::new(FixedClock::new()),
         };
-        (PresenceService::new(ports, GRACE, tasks.clone(), stop.clone()), bus, tasks, stop)
+        (PresenceService::start(ports, GRACE, tasks.clone(), stop.clone()), bus, tasks, stop)
     }
 
     fn person(visibility: Visibility) -> MockUserStore {
@@ -165,6 +212,7 @@ mod tests {
         let mut board = MockPresenceBoard::new();
         board.expect_leave().returning(|_| true);
         board.expect_settle().times(1).returning(|_| true);
+        board.expect_online().returning(|_| vec![false]);
         let left_at = FixedClock::new().now();
         let mut users = person(Visibility::Everyone);
         users
@@ -174,6 +222,7 @@ mod tests {
             .returning(|_| Ok(()));
         let (presence, bus, tasks, _) = over(users, board);
         presence.left(user(1));
+        drop(presence);
         tasks.close();
         tokio::time::sleep(GRACE / 2).await;
         assert!(bus.take().is_empty());
@@ -194,9 +243,32 @@ mod tests {
         users.expect_saw().never();
         let (presence, bus, tasks, _) = over(users, board);
         presence.left(user(1));
+        drop(presence);
         tasks.close();
         tasks.wait().await;
         assert!(bus.take().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_back_while_it_is_told_is_told_to_be_here() {
+        let mut board = MockPresenceBoard::new();
+        board.expect_leave().returning(|_| true);
+        board.expect_settle().returning(|_| true);
+        board.expect_online().returning(|_| vec![true]);
+        let mut users = person(Visibility::Everyone);
+        users.expect_saw().returning(|_| Ok(()));
+        let (presence, bus, tasks, _) = over(users, board);
+        presence.left(user(1));
+        drop(presence);
+        tasks.close();
+        tasks.wait().await;
+        assert!(matches!(
+            &bus.take()[..],
+            [
+                Dispatch::Event { event: Event::UserOffline { .. }, .. },
+                Dispatch::Event { event: Event::UserOnline(_), .. },
+            ]
+        ));
     }
 
     #[tokio::test(start_paused = true)]
@@ -204,12 +276,14 @@ mod tests {
         let mut board = MockPresenceBoard::new();
         board.expect_leave().returning(|_| true);
         board.expect_settle().returning(|_| true);
+        board.expect_online().returning(|_| vec![false]);
         let mut users = person(Visibility::Everyone);
         users.expect_saw().times(1).returning(|_| Ok(()));
         let (presence, _, tasks, stop) = over(users, board);
         stop.cancel();
         let started = tokio::time::Instant::now();
         presence.left(user(1));
+        drop(presence);
         tasks.close();
         tasks.wait().await;
         assert!(started.elapsed() < GRACE);

@@ -110,11 +110,20 @@ impl Sessions {
         (session, hash)
     }
 
-    /// Signs `user` in on a device.
-    pub(crate) async fn open(&self, user: UserId, device: Device) -> Result<TokenPair> {
-        let (session, hash) = self.draft(user, device);
-        self.ports.store.create(session.clone(), hash).await?;
-        Ok(self.pair(&session))
+    /// Signs `user` in on a device, with the password hash that was found to be right. `None` if
+    /// he has another password by now, or no account.
+    pub(crate) async fn open(
+        &self,
+        user: UserId,
+        device: Device,
+        verified: String,
+    ) -> Result<Option<TokenPair>> {
+        let (session, token) = self.draft(user, device);
+        match self.ports.store.create(session.clone(), token, verified).await {
+            Ok(()) => Ok(Some(self.pair(&session))),
+            Err(StoreError::Stale) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The tokens of a session's living generation.
@@ -146,7 +155,8 @@ impl Sessions {
         Ok(principal)
     }
 
-    async fn ensure_alive(&self, principal: &Principal) -> Result<()> {
+    /// That the session of one who was authenticated a moment ago still lives.
+    pub async fn ensure_alive(&self, principal: &Principal) -> Result<()> {
         let Principal { user_id, session_id, .. } = *principal;
         if self.ended.contains_key(&session_id) {
             return Err(session_over().into());
@@ -192,7 +202,11 @@ impl Sessions {
                 }
                 Presented::Repeat { .. } => return Ok((self.pair(&session), session.user_id)),
                 Presented::Reused => {
-                    self.end(session.user_id, id).await?;
+                    match self.end(session.user_id, id).await {
+                        // Another replay was faster.
+                        Err(Error::Refused(refusal)) if refusal.code == Code::NotFound => {}
+                        ended => ended?,
+                    }
                     return Err(Refusal::new(
                         Code::RefreshReused,
                         "the refresh token was used before: its session has been ended, log in again",

@@ -28,7 +28,7 @@ pub struct Synced {
     /// The changed profiles, with presence.
     pub users: Vec<Seen>,
     /// The presence of the other ones of the direct chats on this page and, on the last page, of
-    /// everyone who has written to the viewer or was written to by him.
+    /// all with whom the viewer has exchanged messages in a direct chat.
     pub presence: Vec<Seen>,
     /// The viewer.
     pub me: User,
@@ -68,7 +68,7 @@ impl SyncService {
             .filter_map(|card| card.peer.as_ref().map(|peer| peer.id))
             .collect();
         if !body.has_more {
-            near.extend(self.users.contacts(viewer).await?);
+            near.extend(self.users.correspondents(viewer).await?);
         }
         near.remove(&viewer);
         let near: Vec<UserId> = near.into_iter().collect();

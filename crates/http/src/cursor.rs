@@ -1,7 +1,7 @@
 //! Opaque cursors and sync tokens: what is in them is the server's business, and cannot be changed
 //! on the way.
 
-use kith_domain::{Code, ConversationId, Refusal, Timestamp, UserId};
+use kith_domain::{Code, ConversationId, Refusal, SessionId, Timestamp, UserId};
 use kith_ports::{InboxCursor, MemberCursor, Seals, SyncFrom, UserCursor};
 use uuid::Uuid;
 
@@ -76,6 +76,22 @@ impl Cursor for MemberCursor {
             joined_at: Timestamp::from_micros(number(bytes.get(..8)?)?),
             user_id: UserId::from_uuid(uuid(bytes.get(8..)?)?),
         })
+    }
+}
+
+/// Where a page of devices goes on: after this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SessionCursor(pub(crate) SessionId);
+
+impl Cursor for SessionCursor {
+    const PURPOSE: &'static str = "sessions";
+
+    fn encode(&self) -> Vec<u8> {
+        self.0.as_uuid().as_bytes().to_vec()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        uuid(bytes).map(SessionId::from_uuid).map(Self)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What handlers take: bodies, queries, paths, and who is asking. Whatever is wrong with them is
 //! told in the form of all errors, with the field.
 
-use std::{future::Future, net::IpAddr, pin::Pin, str::FromStr, sync::Arc};
+use std::{future::Future, net::IpAddr, pin::Pin, str::FromStr, sync::Arc, time::Duration};
 
 use actix_web::{
     FromRequest, HttpMessage as _, HttpRequest,
@@ -20,6 +20,9 @@ use crate::{
     gate::ClientAddress,
     problem::Problem,
 };
+
+/// How long a body may take to arrive.
+const BODY_PATIENCE: Duration = Duration::from_secs(30);
 
 type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
 
@@ -141,7 +144,17 @@ fn is_json(kind: &str) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
-async fn read(mut payload: Payload) -> Result<Vec<u8>, Problem> {
+async fn read(payload: Payload) -> Result<Vec<u8>, Problem> {
+    tokio::time::timeout(BODY_PATIENCE, read_whole(payload)).await.unwrap_or_else(|_| {
+        Err(Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "request_timeout",
+            format!("the body took longer than {} s to arrive", BODY_PATIENCE.as_secs()),
+        ))
+    })
+}
+
+async fn read_whole(mut payload: Payload) -> Result<Vec<u8>, Problem> {
     let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| {

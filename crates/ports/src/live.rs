@@ -71,6 +71,9 @@ pub enum TopicChange {
     Leave(Vec<UserId>),
     /// All go: the conversation was deleted.
     Dissolve,
+    /// Nobody knows who came or went: the sockets of all who listen are let go, to come back and
+    /// read it anew.
+    Doubtful,
 }
 
 /// The answer to a command that came over a socket.
@@ -113,9 +116,9 @@ pub enum CloseReason {
 /// What a socket gets.
 #[derive(Clone, Debug)]
 pub enum Outgoing {
-    /// A frame that tells an event.
+    /// Any other frame.
     Frame(ByteString),
-    /// A frame that answers a command of this socket.
+    /// A lane's answer to a command of this socket: one for each that was submitted.
     Answer(ByteString),
     /// The last thing it gets.
     Close(CloseReason),
@@ -165,8 +168,9 @@ pub trait Subscriptions: Send + Sync {
     /// between are kept and win over what was read.
     async fn attach(&self, worker: WorkerId, socket: Socket) -> Option<mpsc::Receiver<Outgoing>>;
 
-    /// Names the groups and channels of a socket's user, as read after it was attached.
-    async fn subscribe(&self, worker: WorkerId, user: UserId, topics: Vec<Topic>);
+    /// Names the groups and channels of a socket's user, as read after it was attached. For a
+    /// socket that is attached no more, nothing happens.
+    async fn subscribe(&self, worker: WorkerId, socket: Socket, topics: Vec<Topic>);
 
     /// Takes a socket away.
     fn detach(&self, worker: WorkerId, socket: Socket);

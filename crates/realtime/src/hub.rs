@@ -5,7 +5,7 @@ use std::{
 
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use kith_domain::{UserId, event::Event};
+use kith_domain::event::Event;
 use kith_ports::{
     Topic,
     live::{
@@ -139,8 +139,11 @@ fn encode_into(deliveries: &mut Vec<Delivery>, dispatch: Dispatch) {
 }
 
 fn reply_into(deliveries: &mut Vec<Delivery>, origin: &Origin, reply: Reply) {
+    // A lane answers each of its commands once; what else is told to one socket is not counted.
+    let counted = matches!(reply, Reply::Sent(_) | Reply::Refused(_) | Reply::Failed(_));
     if let Some(frame) = encode::reply(origin, reply) {
-        deliveries.push(Delivery::Reply(origin.connection, frame));
+        let answer = if counted { Outgoing::Answer(frame) } else { Outgoing::Frame(frame) };
+        deliveries.push(Delivery::Reply(origin.connection, answer));
     }
 }
 
@@ -162,9 +165,9 @@ impl Subscriptions for Hub {
         queue.await.ok()
     }
 
-    async fn subscribe(&self, worker: WorkerId, user: UserId, topics: Vec<Topic>) {
+    async fn subscribe(&self, worker: WorkerId, socket: Socket, topics: Vec<Topic>) {
         let (done, subscribed) = oneshot::channel();
-        self.control(worker, Control::Subscribe(user, topics, done));
+        self.control(worker, Control::Subscribe(socket, topics, done));
         // Not answered by a worker that ended: then there is no socket either.
         let _ = subscribed.await;
     }

@@ -28,7 +28,7 @@ pub(crate) enum Delivery {
         /// The socket that has been answered already.
         acknowledged: Option<ConnectionId>,
     },
-    Reply(ConnectionId, ByteString),
+    Reply(ConnectionId, Outgoing),
     Topic {
         conversation_id: ConversationId,
         member_epoch: i64,
@@ -45,7 +45,7 @@ pub(crate) enum Delivery {
 #[derive(Debug)]
 pub(crate) enum Control {
     Attach(Socket, oneshot::Sender<mpsc::Receiver<Outgoing>>),
-    Subscribe(UserId, Vec<Topic>, oneshot::Sender<()>),
+    Subscribe(Socket, Vec<Topic>, oneshot::Sender<()>),
     Detach(Socket),
 }
 
@@ -140,10 +140,10 @@ impl Shard {
                 }
                 self.settle(&told);
             }
-            Delivery::Reply(connection, frame) => {
+            Delivery::Reply(connection, answer) => {
                 let owner = self.owners.get(connection).and_then(|user| self.people.get(user));
                 let mut told = Told::default();
-                told.tell(owner, &Outgoing::Answer(frame.clone()), |it| it == *connection);
+                told.tell(owner, answer, |it| it == *connection);
                 self.settle(&told);
             }
             Delivery::Topic { conversation_id, member_epoch, change } => {
@@ -175,6 +175,17 @@ impl Shard {
                     }
                 }
             }
+            TopicChange::Doubtful => {
+                let listeners = self.topics.get(&id).into_iter().flatten();
+                let sockets: Vec<Socket> = listeners
+                    .filter_map(|user| self.people.get(user))
+                    .flat_map(|person| person.sockets.iter().map(|attached| attached.socket))
+                    .collect();
+                warn!(conversation = %id, sockets = sockets.len(), "its listeners must read it anew");
+                for socket in &sockets {
+                    self.detach(socket);
+                }
+            }
             TopicChange::Dissolve => {
                 for user in self.topics.remove(&id).into_iter().flatten() {
                     if let Some(person) = self.people.get_mut(&user) {
@@ -196,21 +207,27 @@ impl Shard {
                     person.sockets.push(Attached { socket, queue });
                 }
             }
-            Control::Subscribe(user, topics, done) => {
-                if let Some(person) = self.people.get_mut(&user) {
-                    for topic in topics {
-                        let id = topic.conversation_id;
-                        let newer =
-                            person.overtaken.get(&id).is_some_and(|e| *e > topic.member_epoch);
-                        if !newer {
-                            person.topics.insert(id);
-                            self.topics.entry(id).or_default().insert(user);
-                        }
-                    }
-                }
+            Control::Subscribe(socket, topics, done) => {
+                self.subscribe(&socket, topics);
                 let _ = done.send(());
             }
             Control::Detach(socket) => self.detach(&socket),
+        }
+    }
+
+    fn subscribe(&mut self, socket: &Socket, topics: Vec<Topic>) {
+        // What was read for a socket that is gone may be older than all that is known here.
+        if !self.owners.contains_key(&socket.connection) {
+            return;
+        }
+        let Some(person) = self.people.get_mut(&socket.user_id) else { return };
+        for topic in topics {
+            let id = topic.conversation_id;
+            let overtaken = person.overtaken.get(&id).is_some_and(|it| *it > topic.member_epoch);
+            if !overtaken {
+                person.topics.insert(id);
+                self.topics.entry(id).or_default().insert(socket.user_id);
+            }
         }
     }
 

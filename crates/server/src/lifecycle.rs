@@ -15,13 +15,7 @@ use std::{
 };
 
 use actix_cors::Cors;
-use actix_web::{
-    App, HttpServer,
-    dev::{Server, ServerHandle},
-    middleware::from_fn,
-    rt::net::TcpStream,
-    web,
-};
+use actix_web::{App, HttpServer, dev::Server, middleware::from_fn, rt::net::TcpStream, web};
 use kith_http::{Context, Settings, WorkerSlot};
 use kith_ports::live::Subscriptions as _;
 use kith_realtime::{Hub, HubOptions};
@@ -50,7 +44,7 @@ pub struct Application {
     tasks: TaskTracker,
     stop: CancellationToken,
     deadline: Duration,
-    _lock: File,
+    _locks: Vec<File>,
 }
 
 impl Application {
@@ -59,7 +53,7 @@ impl Application {
     /// # Errors
     /// [`Failure`] says in one line what is wrong and what helps.
     pub fn build(config: &Config) -> Result<Self, Failure> {
-        let lock = lock(&config.data_dir)?;
+        let locks = lock(config)?;
         let listener = listen(config.listen)?;
         let address = listener.local_addr()?;
         let path = config.sqlite_path()?;
@@ -92,7 +86,7 @@ impl Application {
             tasks,
             stop,
             deadline: config.stop_deadline(),
-            _lock: lock,
+            _locks: locks,
         })
     }
 
@@ -106,22 +100,38 @@ impl Application {
     /// # Errors
     /// When a part of it ended by itself.
     pub async fn run_until(self, asked: impl Future<Output = ()>) -> Result<(), Failure> {
-        let handle = self.server.handle();
-        let running = tokio::spawn(self.server);
-        info!(address = %self.address, "listening on http://{}", self.address);
+        let Self { address, server, context, hub, store, sockets, tasks, stop, deadline, .. } =
+            self;
+        let handle = server.handle();
+        let running = tokio::spawn(server);
+        info!(%address, "listening on http://{address}");
         let outcome = tokio::select! {
             () = asked => Ok(()),
-            () = self.context.crashed() => Err(Failure::Crashed("a lane")),
-            () = self.hub.crashed() => Err(Failure::Crashed("a worker of the hub")),
+            () = context.crashed() => Err(Failure::Crashed("a lane")),
+            () = hub.crashed() => Err(Failure::Crashed("a worker of the hub")),
         };
         info!("stopping");
-        let in_order =
-            stop(&self.stop, &handle, &self.sockets, &self.tasks, &self.hub, self.context);
-        if tokio::time::timeout(self.deadline, in_order).await.is_err() {
+        let in_order = async {
+            // Not ready from here on; every socket's driver hears it too.
+            stop.cancel();
+            sockets.close();
+            if tokio::time::timeout(deadline / 2, sockets.wait()).await.is_err() {
+                warn!(
+                    sockets = sockets.len(),
+                    "some readers are too slow to be told; they are cut off"
+                );
+            }
+            handle.stop(true).await;
+            hub.close();
+            // The last handles of the lanes: what waits in them is done, then they end.
+            drop(context);
+            tasks.close();
+            tasks.wait().await;
+        };
+        if tokio::time::timeout(deadline, in_order).await.is_err() {
             warn!("not everything ended in time");
         }
         running.abort();
-        let store = self.store;
         if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
             warn!("the database was not closed in order");
         }
@@ -130,34 +140,33 @@ impl Application {
     }
 }
 
-async fn stop(
-    stop: &CancellationToken,
-    handle: &ServerHandle,
-    sockets: &TaskTracker,
-    tasks: &TaskTracker,
-    hub: &Hub,
-    context: Arc<Context>,
-) {
-    // Not ready from here on; every socket's driver hears it too.
-    stop.cancel();
-    sockets.close();
-    sockets.wait().await;
-    handle.stop(true).await;
-    hub.close();
-    // The last handles of the lanes: what waits in them is done, then they end.
-    drop(context);
-    tasks.close();
-    tasks.wait().await;
+/// Makes the data directory, for its owner alone, and takes its lock, and that of a database
+/// elsewhere. They are given up with what is returned.
+///
+/// # Errors
+/// [`Failure::Locked`] if another program of Kith works there.
+pub(crate) fn lock(config: &Config) -> Result<Vec<File>, Failure> {
+    let dir = &config.data_dir;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|reason| Failure::DataDir { path: dir.clone(), reason })?;
+    let mut places = vec![dir.join("lock")];
+    if config.database_url.is_some() {
+        let mut beside = config.sqlite_path()?.into_os_string();
+        beside.push(".lock");
+        places.push(beside.into());
+    }
+    places.iter().map(|place| take(place)).collect()
 }
 
-/// Makes the data directory, for its owner alone, and takes its lock.
-fn lock(dir: &Path) -> Result<File, Failure> {
-    let unusable = |reason| Failure::DataDir { path: dir.to_owned(), reason };
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(unusable)?;
-    let file = File::create(dir.join("lock")).map_err(unusable)?;
+fn take(place: &Path) -> Result<File, Failure> {
+    let unusable = |reason| Failure::DataDir { path: place.to_owned(), reason };
+    let file = File::create(place).map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Failure::Locked(dir.to_owned())),
+        Err(TryLockError::WouldBlock) => Err(Failure::Locked(place.to_owned())),
         Err(TryLockError::Error(error)) => Err(unusable(error)),
     }
 }

@@ -89,7 +89,6 @@ pub(crate) fn services(
             store: conversation_store.clone(),
             messages: messages.clone(),
             users: users.clone(),
-            bus: bus.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
         },
@@ -108,6 +107,7 @@ pub(crate) fn services(
             users: users.clone(),
             messages,
             passwords: Arc::new(passwords),
+            bus: bus.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
         },
@@ -117,7 +117,7 @@ pub(crate) fn services(
         LoginThrottle::new(config.limits.logins_per_minute),
     );
     let people = People::new(users.clone(), board.clone());
-    let presence = PresenceService::new(
+    let presence = PresenceService::start(
         presence::Ports { board, users: users.clone(), bus: bus.clone(), clock: clock.clone() },
         Duration::from_millis(config.sockets.offline_grace_ms),
         tasks.clone(),

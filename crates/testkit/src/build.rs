@@ -117,11 +117,16 @@ pub const fn token_hash(byte: u8) -> TokenHash {
     TokenHash([byte; 32])
 }
 
+/// The hash of the password of `user(n)`.
+pub fn password_hash(n: u64) -> String {
+    format!("hash of user_{n}")
+}
+
 /// `user(n)` with its first session, `session(n)`.
 pub fn account(n: u64) -> NewAccount {
     NewAccount {
         user: user(n),
-        password_hash: format!("hash of user_{n}"),
+        password_hash: password_hash(n),
         session: session(n, user_id(n)),
         token_hash: token_hash(1),
     }

@@ -62,7 +62,6 @@ impl Mocks {
                 store: Arc::new(self.conversations),
                 messages: Arc::new(MockMessageStore::new()),
                 users: users.clone(),
-                bus: bus.clone(),
                 clock: clock.clone(),
                 ids: ids.clone(),
             },
@@ -72,6 +71,7 @@ impl Mocks {
             users,
             messages: Arc::new(MockMessageStore::new()),
             passwords: Arc::new(self.passwords),
+            bus: bus.clone(),
             clock,
             ids,
         };
@@ -86,6 +86,7 @@ fn registration() -> Registration {
         password: Password::parse("correct horse").unwrap(),
         display_name: None,
         device: Device::default(),
+        address: None,
     }
 }
 
@@ -237,6 +238,7 @@ async fn without_a_password_only_a_fresh_login_erases() {
     mocks.sessions.expect_find().returning(|_| Ok(Some((session(1, 1), TokenHash([0; 32])))));
     mocks.conversations.expect_topics().returning(|_| Ok(Vec::new()));
     mocks.users.expect_erase().times(1).returning(|_, _| Ok(vec![session_id(1)]));
+    mocks.users.expect_find().returning(|_| Ok(Vec::new()));
     let clock = mocks.clock.clone();
     let (accounts, bus) = mocks.accounts();
     accounts.erase(&me(), None, false, None).await.unwrap();
@@ -244,4 +246,34 @@ async fn without_a_password_only_a_fresh_login_erases() {
     clock.advance(FRESH_LOGIN + Duration::from_secs(1));
     let refused = accounts.erase(&me(), None, false, None).await.unwrap_err();
     assert_eq!(refused.code(), Some(Code::ValidationFailed));
+}
+
+#[tokio::test]
+async fn a_login_that_a_new_password_overtook_makes_no_session() {
+    let mut mocks = Mocks { passwords: right_password(true), ..Mocks::default() };
+    mocks.users.expect_credentials().returning(|_| {
+        Ok(Some(Credentials { user: account(1), password_hash: Some("old".to_owned()) }))
+    });
+    mocks
+        .sessions
+        .expect_create()
+        .withf(|_, _, verified| verified == "old")
+        .times(1)
+        .returning(|_, _, _| Err(StoreError::Stale));
+    let refused = mocks.accounts().0.log_in(login("user_1")).await.unwrap_err();
+    assert_eq!(refused.code(), Some(Code::InvalidCredentials));
+}
+
+#[tokio::test]
+async fn who_knows_a_person_hears_of_a_changed_profile() {
+    let mut mocks = Mocks::default();
+    mocks.users.expect_update().returning(|_, _| Ok(Some(account(1))));
+    mocks.users.expect_acquaintances().returning(|_| Ok(vec![user(2)]));
+    let (accounts, bus) = mocks.accounts();
+    accounts.update(user(1), ProfilePatch::default()).await.unwrap();
+    assert!(matches!(
+        &bus.take()[..],
+        [Dispatch::Event { event: Event::UserUpdated(_), audience: Audience::Users(people), .. }]
+            if *people == [user(2)]
+    ));
 }

@@ -34,7 +34,6 @@ fn over(
         store: Arc::new(store),
         messages: Arc::new(MockMessageStore::new()),
         users: Arc::new(users),
-        bus: bus.clone(),
         clock: Arc::new(FixedClock::new()),
         ids: Arc::new(SequentialIds::default()),
     };

@@ -10,7 +10,7 @@ use kith_domain::{
 };
 use kith_ports::{
     live::{Dispatch, Origin, Reply, TopicChange},
-    log::{Applied, Change, Command},
+    log::{Applied, Change, Command, Opening},
 };
 
 /// Adds to `out` what `applied` means for sockets, in the order of its versions.
@@ -49,11 +49,18 @@ pub(super) fn announce(
                 ));
             }
         }
-        Applied::Opened(conversation, head, made) => {
+        Applied::Opened(conversation, head, opening) => {
             // The other one hears of it with the first message.
-            if let (true, Change::Open(open)) = (*made, &command.change) {
+            if let (Opening::Made | Opening::Shown, Change::Open(open)) = (opening, &command.change)
+            {
                 let created = Event::ConversationCreated(Arc::clone(conversation), *head);
                 out.push(event(created, Audience::Users(vec![open.by])));
+            }
+        }
+        Applied::Hidden(conversation) => {
+            if let Change::Hide { member } = command.change {
+                let removed = Event::ConversationRemoved(conversation.id);
+                out.push(event(removed, Audience::Users(vec![member])));
             }
         }
         Applied::Created(conversation, head) => {

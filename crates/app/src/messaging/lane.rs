@@ -9,7 +9,7 @@ use std::{
 use kith_domain::{ConversationId, UserId, text::ClientMessageId};
 use kith_ports::{
     StoreError,
-    live::{Dispatch, EventBus, Failure, Origin, Reply},
+    live::{Dispatch, EventBus, Failure, Origin, Reply, TopicChange},
     log::{Applied, Change, Command, ConversationLog, Rejected},
 };
 use tokio::{
@@ -94,8 +94,8 @@ impl Batch {
                     again.push(Item::Work(work));
                     continue;
                 }
-                bytes += send.content.as_str().len();
             }
+            bytes += text_of(&work.command.change);
             batch.commands.push(work.command);
             batch.waiters.push(Waiter { reply: work.reply, deadline: work.deadline });
             if batch.commands.len() >= MOST_ITEMS || bytes >= MOST_BYTES {
@@ -106,6 +106,15 @@ impl Batch {
             waiting.push_front(item);
         }
         batch
+    }
+}
+
+/// How many bytes of text a change carries.
+fn text_of(change: &Change) -> usize {
+    match change {
+        Change::Send(send) => send.content.as_str().len(),
+        Change::Edit { content, .. } => content.as_str().len(),
+        _ => 0,
     }
 }
 
@@ -133,7 +142,9 @@ impl Lane {
             if waiting.is_empty() && self.items.recv_many(&mut arrived, MOST_ITEMS).await == 0 {
                 return;
             }
-            while arrived.len() < MOST_ITEMS {
+            // What waits here is no more than a step: the rest waits in the channel, whose end is
+            // what refuses more.
+            while waiting.len() + arrived.len() < MOST_ITEMS {
                 let Ok(item) = self.items.try_recv() else { break };
                 arrived.push(item);
             }
@@ -159,7 +170,12 @@ impl Lane {
     async fn carry_out(&self, commands: Arc<[Command]>, waiters: Vec<Waiter>) {
         let mut parts = vec![(commands, waiters)];
         while let Some((commands, mut waiters)) = parts.pop() {
-            match self.store(&commands, &waiters).await {
+            let mut unknown = false;
+            let stored = self.store(&commands, &waiters, &mut unknown).await;
+            if unknown {
+                self.doubt(&commands, stored.as_deref().unwrap_or_default()).await;
+            }
+            match stored {
                 Ok(outcomes) => self.settle(&commands, waiters, outcomes).await,
                 Err(Failure::Internal) if commands.len() > 1 => {
                     let (first, second) = commands.split_at(commands.len() / 2);
@@ -175,15 +191,35 @@ impl Lane {
         }
     }
 
+    /// An attempt may have been stored that cannot be told any more. Sends are recognised by their
+    /// ids; who is in a conversation is not, so its listeners come back and read it anew.
+    async fn doubt(&self, commands: &[Command], outcomes: &[Result<Applied, Rejected>]) {
+        let doubtful = commands.iter().enumerate().filter(|(place, command)| {
+            let moves_members =
+                matches!(command.change, Change::Members { .. } | Change::Remove { .. });
+            moves_members && !matches!(outcomes.get(*place), Some(Ok(_)))
+        });
+        let dispatches: Vec<Dispatch> = doubtful
+            .map(|(_, command)| Dispatch::Topic {
+                conversation_id: command.conversation_id,
+                member_epoch: 0,
+                change: TopicChange::Doubtful,
+            })
+            .collect();
+        if !dispatches.is_empty() {
+            self.bus.publish(dispatches).await;
+        }
+    }
+
     /// Stores a batch, again and again while the store is away and anyone still waits.
     async fn store(
         &self,
         commands: &Arc<[Command]>,
         waiters: &[Waiter],
+        unknown: &mut bool,
     ) -> Result<Vec<Result<Applied, Rejected>>, Failure> {
         let patience = waiters.iter().map(|waiter| waiter.deadline).max();
         let mut pause = BACKOFF.0;
-        let mut unknown = false;
         loop {
             let failure = match self.log.apply(Arc::clone(commands)).await {
                 Ok(outcomes) if outcomes.len() == commands.len() => return Ok(outcomes),
@@ -202,7 +238,7 @@ impl Lane {
                 }
                 Err(StoreError::OutcomeUnknown(cause)) => {
                     warn!(%cause, "the outcome of a batch is unknown; it is tried again");
-                    unknown = true;
+                    *unknown = true;
                     Failure::OutcomeUnknown
                 }
                 Err(cause) => {
@@ -211,7 +247,7 @@ impl Lane {
                 }
             };
             if patience.is_none_or(|patience| Instant::now() + pause >= patience) {
-                return Err(if unknown { Failure::OutcomeUnknown } else { failure });
+                return Err(if *unknown { Failure::OutcomeUnknown } else { failure });
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(BACKOFF.1);

@@ -6,7 +6,7 @@ use std::sync::{
 use kith_domain::{event::Event, group::Role, message::EDIT_WINDOW, text::ClientMessageId};
 use kith_ports::{
     MockConversationStore, MockMessageStore, StoreError, StoreResult,
-    live::{Dispatch, Failure, Reply},
+    live::{Dispatch, Failure, Reply, TopicChange},
     log::MockConversationLog,
 };
 use kith_testkit::FixedClock;
@@ -394,4 +394,38 @@ async fn an_erased_accounts_message_is_deleted_where_it_was_left() {
         &bus.take()[..],
         [Dispatch::Event { event: Event::MessageDeleted { .. }, .. }]
     ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_in_is_read_anew_where_it_is_unknown_whether_somebody_was_removed() {
+    let attempt = AtomicUsize::new(0);
+    let (messaging, bus) = over(move |_| match attempt.fetch_add(1, Ordering::SeqCst) {
+        // The removal was stored, and its answer lost: the retry finds another epoch.
+        0 => Err(StoreError::OutcomeUnknown("connection lost during COMMIT".into())),
+        _ => Ok(vec![Err(Rejected::Stale)]),
+    });
+    let changes = vec![kith_domain::group::MemberChange::Leaves(user(2))];
+    let change = Change::Members { changes, member_epoch: 7 };
+    let outcome = messaging.execute_once(messaging.command(group_id(), change)).await.unwrap();
+    assert_eq!(outcome, Err(Rejected::Stale));
+    assert!(matches!(&bus.take()[..], [Dispatch::Topic { change: TopicChange::Doubtful, .. }]));
+}
+
+#[tokio::test]
+async fn a_lane_that_is_full_of_long_messages_takes_no_more_of_them() {
+    let log = Gated { gate: Arc::new(Notify::new()), sizes: Arc::default() };
+    let messaging = fixtures::messaging(
+        log,
+        MockMessageStore::new(),
+        MockConversationStore::new(),
+        Recorder::new(),
+        LaneOptions { queue: 8, ..LaneOptions::default() },
+    );
+    let long = "x".repeat(4_000);
+    let mut taken = 0;
+    while messaging.submit(user(1), outgoing(&long), origin(taken)).is_ok() {
+        taken += 1;
+        tokio::task::yield_now().await;
+        assert!(taken < 1_000, "it must say that it is full");
+    }
 }

@@ -44,7 +44,7 @@ pub(crate) async fn register(
     };
     form.check()?;
     let device = device(&request, address, name);
-    let registration = Registration { username, email, password, display_name, device };
+    let registration = Registration { username, email, password, display_name, device, address };
     let context = app.0.clone();
     let (user, tokens) =
         app.0.run(async move { context.services.accounts.register(registration).await }).await?;

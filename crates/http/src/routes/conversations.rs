@@ -61,26 +61,26 @@ pub(crate) async fn inbox(
     request: HttpRequest,
     Query(query): Query<InboxQuery>,
 ) -> Result<HttpResponse, Problem> {
-    inbox_page(&app, &caller, &request, query, None).await
+    let InboxQuery { archived, kind, limit, cursor } = query;
+    let filter = InboxFilter { archived, kind: kind.map(Into::into) };
+    inbox_page(&app, &caller, &request, filter, limit, cursor).await
 }
 
-/// A page of the inbox, of one kind if the path means one.
+/// A page of the inbox.
 pub(super) async fn inbox_page(
     app: &App,
     caller: &Caller,
     request: &HttpRequest,
-    query: InboxQuery,
-    kind: Option<Kind>,
+    filter: InboxFilter,
+    asked: Option<u32>,
+    cursor: Option<String>,
 ) -> Result<HttpResponse, Problem> {
     let viewer = caller.principal.user_id;
-    let limit = limit(query.limit)?;
+    let limit = limit(asked)?;
     let seals = &*app.0.services.seals;
-    let after = query
-        .cursor
+    let after = cursor
         .map(|sealed| cursor::open::<InboxCursor>(seals, viewer, "cursor", &sealed))
         .transpose()?;
-    let kind = kind.or(query.kind.map(Into::into));
-    let filter = InboxFilter { archived: query.archived, kind };
     let context = app.0.clone();
     let (items, next) = app
         .0

@@ -1,13 +1,15 @@
 //! Tokens and signed-in devices.
 
-use actix_web::HttpResponse;
+use actix_web::{HttpRequest, HttpResponse};
 use kith_app::sessions::TICKET_LIFETIME;
 use kith_domain::{SessionId, session::Session};
 use kith_protocol::rest;
+use serde::Deserialize;
 
 use super::render;
 use crate::{
-    extract::{App, Body, Caller, Id, NoQuery},
+    cursor::{self, SessionCursor},
+    extract::{App, Body, Caller, Id, NoQuery, Query, limit},
     problem::Problem,
 };
 
@@ -46,29 +48,53 @@ pub(crate) async fn log_out(app: App, caller: Caller, _: NoQuery) -> Result<Http
     end_session(&app, &caller, caller.principal.session_id).await
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListQuery {
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
 /// The signed-in devices, the one used last first.
 #[utoipa::path(
     get, path = "/v1/auth/sessions", tag = "devices", operation_id = "sessions",
+    params(("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)),
     security(("bearer" = [])),
     responses((status = 200, description = "The devices", body = rest::Items<rest::SessionInfo>))
 )]
-pub(crate) async fn list(app: App, caller: Caller, _: NoQuery) -> Result<HttpResponse, Problem> {
+pub(crate) async fn list(
+    app: App,
+    caller: Caller,
+    request: HttpRequest,
+    Query(query): Query<ListQuery>,
+) -> Result<HttpResponse, Problem> {
+    let (user, current) = (caller.principal.user_id, caller.principal.session_id);
+    let limit = limit(query.limit)?;
+    let seals = &*app.0.services.seals;
+    let after = query
+        .cursor
+        .map(|sealed| cursor::open::<SessionCursor>(seals, user, "cursor", &sealed))
+        .transpose()?;
     let context = app.0.clone();
-    let sessions = app
-        .0
-        .run(async move { context.services.sessions.list(caller.principal.user_id).await })
-        .await?;
-    let info = |session: &Session| rest::SessionInfo {
+    let sessions = app.0.run(async move { context.services.sessions.list(user).await }).await?;
+    // One person's devices are few: the page is cut from all of them.
+    let begin = after.map_or(0, |SessionCursor(last)| {
+        sessions.iter().position(|session| session.id == last).map_or(0, |place| place + 1)
+    });
+    let page: Vec<&Session> = sessions.iter().skip(begin).take(limit).collect();
+    let more = begin + page.len() < sessions.len();
+    let next =
+        page.last().filter(|_| more).map(|last| cursor::seal(seals, user, &SessionCursor(last.id)));
+    let info = |session: &&Session| rest::SessionInfo {
         id: *session.id.as_uuid(),
         device_name: session.device.name.as_ref().map(ToString::to_string),
         address: session.device.address.clone(),
         user_agent: session.device.user_agent.clone(),
         created_at: session.created_at.into(),
         last_used_at: session.last_used_at.into(),
-        current: session.id == caller.principal.session_id,
+        current: session.id == current,
     };
-    let items = sessions.iter().map(info).collect();
-    Ok(HttpResponse::Ok().json(rest::Items { items, next_cursor: None }))
+    Ok(render::page(&request, page.iter().map(info).collect(), next))
 }
 
 /// Signs one device out.

@@ -2,13 +2,23 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 use kith_domain::conversation::Kind;
+use kith_ports::InboxFilter;
 use kith_protocol::rest;
+use serde::Deserialize;
 
-use super::conversations::{At, InboxQuery, create_group, inbox_page};
+use super::conversations::{At, create_group, inbox_page};
 use crate::{
     extract::{App, Body, Caller, NoQuery, Query},
     problem::Problem,
 };
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListQuery {
+    archived: Option<bool>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
 
 /// My groups. Under `/v1/groups` stands all that stands under `/v1/conversations`, for groups only.
 #[utoipa::path(
@@ -24,9 +34,11 @@ pub(crate) async fn list(
     app: App,
     caller: Caller,
     request: HttpRequest,
-    Query(query): Query<InboxQuery>,
+    Query(query): Query<ListQuery>,
 ) -> Result<HttpResponse, Problem> {
-    inbox_page(&app, &caller, &request, query, Some(Kind::Group)).await
+    let ListQuery { archived, limit, cursor } = query;
+    let filter = InboxFilter { archived, kind: Some(Kind::Group) };
+    inbox_page(&app, &caller, &request, filter, limit, cursor).await
 }
 
 /// Makes a group; its maker is the owner.

@@ -17,7 +17,11 @@ const CONVERSATIONS: usize = 50;
 
 /// What became of a command outside of the lanes.
 pub(super) enum Finished {
-    Answered,
+    /// It changed nothing.
+    Read,
+    /// It was an edit or a deletion.
+    Written,
+    /// The token was renewed, and ends then.
     Renewed(Timestamp),
 }
 
@@ -51,7 +55,10 @@ pub(super) async fn answer(
     let services = &context.services;
     let id = origin.frame_id.as_deref().map(str::to_owned);
     let user = principal.user_id;
-    let mut finished = Finished::Answered;
+    let mut finished = match command {
+        Effect::Edit { .. } | Effect::Delete { .. } => Finished::Written,
+        _ => Finished::Read,
+    };
     let outcome: Result<Reply, Problem> = match command {
         Effect::Edit { message, content, .. } => {
             { services.messaging.edit(user, message, content).await.map(|_| Reply::Done) }

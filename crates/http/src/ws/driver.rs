@@ -70,6 +70,7 @@ pub(super) fn upgrade(
     let driver = Driver {
         peer: Peer { session: Some(session) },
         unanswered: 0,
+        writing: false,
         under_way: FuturesUnordered::new(),
         pieces: Vec::new(),
         context,
@@ -108,8 +109,25 @@ struct Driver {
     peer: Peer,
     unanswered: usize,
     under_way: FuturesUnordered<JoinHandle<Finished>>,
+    /// An edit or a deletion is under way: what comes after it must not overtake it.
+    writing: bool,
     /// The pieces of a message that comes in pieces.
     pieces: Vec<u8>,
+}
+
+/// What others know of the socket, until this is dropped: its place in the hub, and that the person
+/// is here.
+struct Attached {
+    context: Arc<Context>,
+    worker: WorkerId,
+    socket: Socket,
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        self.context.services.subscriptions.detach(self.worker, self.socket);
+        self.context.services.presence.left(self.socket.user_id);
+    }
 }
 
 /// The writing half.
@@ -148,23 +166,19 @@ impl Driver {
             self.peer.close(close::RESTART, "retry_after_ms=1000".to_owned()).await;
             return;
         };
-        info!("client connected");
-        let presence = &self.context.services.presence;
-        let arrived = {
-            let (presence, user) = (presence.clone(), self.socket.user_id);
-            self.context.run(async move {
-                presence.arrived(user).await;
-                Ok(())
-            })
-        };
-        // Presence that cannot be told is no reason not to talk.
+        let (context, user) = (Arc::clone(&self.context), self.socket.user_id);
+        let arrived =
+            self.context.spawn(async move { context.services.presence.arrived(user).await });
+        // Counted, whether or not it could be told.
         let _ = arrived.await;
+        let context = Arc::clone(&self.context);
+        let attached = Attached { context, worker: self.worker, socket: self.socket };
+        info!("client connected");
         let end = match self.open().await {
             Ok(session) => self.serve(session, stream, &mut queue, too_big).await,
             Err(end) => end,
         };
-        self.context.services.subscriptions.detach(self.worker, self.socket);
-        self.context.services.presence.left(self.socket.user_id);
+        drop(attached);
         match end {
             End::Gone => info!("client disconnected"),
             End::Close(code, reason) => {
@@ -177,10 +191,15 @@ impl Driver {
     /// Subscribes to what the person is in, then says `ready`: from here on nothing is missed.
     async fn open(&mut self) -> Result<Session, End> {
         let user = self.socket.user_id;
-        let store = Arc::clone(&self.context.services.store);
-        let topics = self.context.run(async move { Ok(store.topics(user).await?) }).await;
-        let topics = topics.map_err(|problem| failed(&problem))?;
-        self.context.services.subscriptions.subscribe(self.worker, user, topics).await;
+        let (context, principal) = (Arc::clone(&self.context), self.principal);
+        let topics = self.context.run(async move {
+            // The session may have ended between the check of the token and the attachment; from
+            // here on the hub says so.
+            context.services.sessions.ensure_alive(&principal).await?;
+            Ok(context.services.store.topics(user).await?)
+        });
+        let topics = topics.await.map_err(|problem| failed(&problem))?;
+        self.context.services.subscriptions.subscribe(self.worker, self.socket, topics).await;
         let now = self.context.services.clock.now();
         let heartbeat = self.context.settings.heartbeat;
         let ready = ServerFrame::Ready {
@@ -211,11 +230,12 @@ impl Driver {
                     return end;
                 }
             }
-            let may_read = self.unanswered < UNANSWERED && self.under_way.len() < UNDER_WAY;
+            let may_read =
+                !self.writing && self.unanswered < UNANSWERED && self.under_way.len() < UNDER_WAY;
             // Each gets its turn: a stream of events does not keep the socket from being read, nor
             // its heartbeat from being kept.
             let served = tokio::select! {
-                () = stop.cancelled() => Err(self.restart().await),
+                () = stop.cancelled() => return self.restart(queue).await,
                 outgoing = queue.recv() => self.put_out(outgoing, queue).await,
                 Some(finished) = self.under_way.next() => {
                     self.finish(&mut session, &finished);
@@ -273,6 +293,9 @@ impl Driver {
         session: &mut Session,
         finished: &Result<Finished, tokio::task::JoinError>,
     ) {
+        if !matches!(finished, Ok(Finished::Read)) {
+            self.writing = false;
+        }
         if let Ok(Finished::Renewed(expires_at)) = *finished {
             let remaining = expires_at.since(self.context.services.clock.now());
             session.renewed(Instant::now(), expires_at, remaining);
@@ -386,6 +409,7 @@ impl Driver {
         let handle =
             context.spawn(commands::answer(Arc::clone(&context), principal, origin, command));
         self.under_way.push(handle);
+        self.writing |= writes;
         Ok(())
     }
 
@@ -393,10 +417,26 @@ impl Driver {
         Origin { connection: self.socket.connection, frame_id: id.map(String::into_boxed_str) }
     }
 
-    /// The server stops: clients come back at different moments.
-    async fn restart(&self) -> End {
+    /// The server stops: clients come back at different moments. Until this one's has come, it is
+    /// told what it has coming; what it says is not heard any more.
+    async fn restart(&mut self, queue: &mut mpsc::Receiver<Outgoing>) -> End {
         let spread = self.context.settings.close_spread;
-        tokio::time::sleep(spread.mul_f64(rand::random::<f64>())).await;
+        let last = tokio::time::sleep(spread.mul_f64(rand::random::<f64>()));
+        let mut last = std::pin::pin!(last);
+        loop {
+            let told = tokio::select! {
+                () = &mut last => break,
+                outgoing = queue.recv() => self.put_out(outgoing, queue).await,
+            };
+            if let Err(end) = told {
+                return end;
+            }
+        }
+        while let Ok(outgoing) = queue.try_recv() {
+            if let Err(end) = self.put_out(Some(outgoing), queue).await {
+                return end;
+            }
+        }
         let retry_after = 500 + rand::random_range(0..2_000);
         End::Close(close::RESTART, format!("retry_after_ms={retry_after}"))
     }
@@ -411,10 +451,11 @@ fn ended(reason: live::CloseReason) -> End {
 }
 
 fn failed(problem: &Problem) -> End {
-    End::because(
-        if problem.status.as_u16() == 503 { close::OVERLOADED } else { 1011 },
-        &problem.code,
-    )
+    match problem.status.as_u16() {
+        401 => End::because(close::SIGNED_OUT, "signed out"),
+        503 => End::because(close::OVERLOADED, &problem.code),
+        _ => End::because(1011, &problem.code),
+    }
 }
 
 /// What came could not be read.

@@ -55,7 +55,7 @@ enum Credential {
         (status = 101, description = "The socket; frames are described in docs/api.md"),
         (status = 401, description = "`unauthenticated`", body = kith_protocol::rest::Problem),
         (status = 403, description = "`origin_not_allowed`", body = kith_protocol::rest::Problem),
-        (status = 429, description = "`too_many_sockets`", body = kith_protocol::rest::Problem),
+        (status = 429, description = "`rate_limited`: as many sockets as one may have", body = kith_protocol::rest::Problem),
     )
 )]
 pub(crate) async fn connect(
@@ -75,7 +75,7 @@ pub(crate) async fn connect(
     let place = context.counts.enter(principal.user_id, address).ok_or_else(|| {
         Problem::new(
             StatusCode::TOO_MANY_REQUESTS,
-            "too_many_sockets",
+            "rate_limited",
             "as many sockets are open as one person or address may have: close one first",
         )
     })?;

@@ -67,7 +67,7 @@ impl Node {
     async fn listen(&mut self, worker: usize, user: UserId, groups: &[ConversationId]) -> Listener {
         let mut listener = self.attach(worker, user).await;
         let topics = groups.iter().map(|id| Topic { conversation_id: *id, member_epoch: 1 });
-        self.hub.subscribe(self.workers[worker], user, topics.collect()).await;
+        self.hub.subscribe(self.workers[worker], listener.socket, topics.collect()).await;
         listener.queue.try_recv().expect_err("nothing has happened yet");
         listener
     }
@@ -199,9 +199,9 @@ async fn a_removed_member_hears_of_his_removal_and_of_nothing_after_it() {
     node.hub.publish(vec![to_group(message(3), None)]).await;
     // What is read late does not bring him back in: the removal was newer.
     let stale = Topic { conversation_id: group(), member_epoch: 1 };
-    node.hub.subscribe(node.workers[0], user_id(2), vec![stale]).await;
+    node.hub.subscribe(node.workers[0], socket.socket, vec![stale]).await;
     node.hub.publish(vec![to_group(message(4), None)]).await;
-    node.hub.subscribe(node.workers[0], user_id(2), Vec::new()).await;
+    node.hub.subscribe(node.workers[0], socket.socket, Vec::new()).await;
     assert!(socket.queue.try_recv().is_err());
 }
 
@@ -210,9 +210,35 @@ async fn who_comes_in_while_his_topics_are_read_stays_in() {
     let mut node = Node::start(1, HubOptions::default());
     let mut socket = node.attach(0, user_id(2)).await;
     node.hub.publish(vec![topic(2, TopicChange::Join(vec![user_id(2)]))]).await;
-    node.hub.subscribe(node.workers[0], user_id(2), Vec::new()).await;
+    node.hub.subscribe(node.workers[0], socket.socket, Vec::new()).await;
     node.hub.publish(vec![to_group(message(1), None)]).await;
     assert_eq!(socket.types(1).await, ["new_message"]);
+}
+
+#[tokio::test]
+async fn what_was_read_for_a_socket_that_is_gone_brings_nobody_in() {
+    let mut node = Node::start(1, HubOptions::default());
+    let gone = node.attach(0, user_id(2)).await;
+    node.hub.detach(node.workers[0], gone.socket);
+    node.hub.publish(vec![topic(2, TopicChange::Leave(vec![user_id(2)]))]).await;
+    let mut socket = node.attach(0, user_id(2)).await;
+    let stale = Topic { conversation_id: group(), member_epoch: 1 };
+    node.hub.subscribe(node.workers[0], gone.socket, vec![stale]).await;
+    node.hub.subscribe(node.workers[0], socket.socket, Vec::new()).await;
+    node.hub.publish(vec![to_group(message(1), None)]).await;
+    node.hub.subscribe(node.workers[0], socket.socket, Vec::new()).await;
+    assert!(socket.queue.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn where_nobody_knows_who_is_in_all_listeners_are_let_go() {
+    let mut node = Node::start(1, HubOptions::default());
+    let mut inside = node.listen(0, user_id(1), &[group()]).await;
+    let mut outside = node.listen(0, user_id(2), &[]).await;
+    node.hub.publish(vec![topic(0, TopicChange::Doubtful), to_group(message(1), None)]).await;
+    assert_eq!(inside.next().await, None);
+    node.hub.subscribe(node.workers[0], outside.socket, Vec::new()).await;
+    assert!(matches!(outside.queue.try_recv(), Err(mpsc::error::TryRecvError::Empty)));
 }
 
 #[tokio::test]
@@ -221,7 +247,7 @@ async fn a_conversation_that_is_deleted_has_no_listeners() {
     let mut socket = node.listen(0, user_id(2), &[group()]).await;
     node.hub.publish(vec![topic(i64::MAX, TopicChange::Dissolve)]).await;
     node.hub.publish(vec![to_group(message(1), None)]).await;
-    node.hub.subscribe(node.workers[0], user_id(2), Vec::new()).await;
+    node.hub.subscribe(node.workers[0], socket.socket, Vec::new()).await;
     assert!(socket.queue.try_recv().is_err());
 }
 

@@ -1,18 +1,13 @@
 //! `kith migrate`.
 
-use std::fs;
-
 use kith_storage::sqlite::{Options, Sqlite};
 
-use crate::{Failure, config::Config};
+use crate::{Failure, config::Config, lifecycle::lock};
 
 /// Applies what is missing.
 pub(crate) fn up(config: &Config) -> Result<(), Failure> {
+    let _locks = lock(config)?;
     let path = config.sqlite_path()?;
-    if let Some(dir) = path.parent() {
-        fs::create_dir_all(dir)
-            .map_err(|reason| Failure::DataDir { path: dir.to_owned(), reason })?;
-    }
     Sqlite::open(&path, Options::default())?.close();
     println!("{} is up to date", path.display());
     Ok(())

@@ -507,7 +507,7 @@ fn a_person_may_have_so_many_sockets() {
             RawSocket::connect(app.url(), "/v1/ws", Credential::Header(&token), &[]).await;
         match refused.map(drop) {
             Err(Error::Upgrade { status: 429, problem: Some(problem), .. }) => {
-                assert_eq!(problem.code, "too_many_sockets");
+                assert_eq!(problem.code, "rate_limited");
             }
             other => panic!("{other:?}"),
         }

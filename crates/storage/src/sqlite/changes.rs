@@ -134,11 +134,17 @@ fn changed_members(
     since: Version,
     until: Version,
 ) -> Work<Vec<Member>> {
+    // Who left before the viewer joined is none of his concern. Hiding moves his first message, but
+    // not the version of his place.
+    let left_since = members::left_seq
+        .ge(place.member.first_seq - 1)
+        .or(members::version.gt(place.member.version));
     let rows: Vec<(MemberRow, UserRow)> = people()
         .inner_join(members::table.on(members::user_id.eq(users::id)))
         .filter(members::conversation_id.eq(Key::from(place.conversation.id)))
         .filter(members::version.gt(since))
         .filter(members::version.le(until))
+        .filter(members::left_seq.is_null().or(left_since))
         .order((members::version.asc(), members::user_id.asc()))
         .select((MemberRow::as_select(), UserRow::as_select()))
         .load(connection)?;

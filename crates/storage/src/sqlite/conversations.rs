@@ -1,11 +1,10 @@
-//! Reads of conversations and members, and hiding.
+//! Reads of conversations and members.
 
 use async_trait::async_trait;
 use diesel::{dsl::sql, prelude::*, sql_types::Bool, sqlite::SqliteConnection};
 use kith_domain::{
     ConversationId, UserId,
     conversation::{Conversation, Head, Version},
-    receipt::Watermarks,
 };
 use kith_ports::{
     Catalog, Changes, ConversationCard, ConversationStore, InboxCursor, InboxFilter, MemberCursor,
@@ -131,10 +130,6 @@ impl ConversationStore for Sqlite {
 
     async fn horizon(&self) -> StoreResult<SyncFrom> {
         self.read(store::horizon).await
-    }
-
-    async fn hide(&self, member: UserId, id: ConversationId) -> StoreResult<bool> {
-        self.write(move |connection| hide(connection, member, id)).await
     }
 }
 
@@ -267,24 +262,4 @@ fn snapshot(
         owners: u32::try_from(owners).unwrap_or(u32::MAX),
         members,
     }))
-}
-
-fn hide(connection: &mut SqliteConnection, member: UserId, id: ConversationId) -> Work<bool> {
-    let Some(place) = cards::place(connection, member, id)? else { return Ok(false) };
-    let last_seq = place.head.last_seq;
-    if place.member.is_hidden(last_seq) {
-        return Ok(true);
-    }
-    let Watermarks { delivered, read } = Watermarks::starting_after(last_seq);
-    let changed = store::next_number(connection)?;
-    diesel::update(members::table.find((Key::from(id), Key::from(member))))
-        .set((
-            members::hidden.eq(true),
-            members::first_seq.eq(last_seq + 1),
-            members::delivered_seq.eq(delivered),
-            members::read_seq.eq(read),
-            members::changed.eq(changed),
-        ))
-        .execute(connection)?;
-    Ok(true)
 }

@@ -8,14 +8,27 @@ use kith_ports::{SessionStore, StoreError, StoreResult, TokenHash};
 use super::{Sqlite, error::Work};
 use crate::{
     rows::SessionRow,
-    schema::sessions,
+    schema::{sessions, users},
     types::{Key, Moment},
 };
 
 #[async_trait]
 impl SessionStore for Sqlite {
-    async fn create(&self, session: Session, token_hash: TokenHash) -> StoreResult<()> {
+    async fn create(
+        &self,
+        session: Session,
+        token_hash: TokenHash,
+        verified: String,
+    ) -> StoreResult<()> {
         self.write(move |connection| {
+            let account = users::table
+                .filter(users::id.eq(Key::from(session.user_id)))
+                .filter(users::deleted_at.is_null())
+                .filter(users::password_hash.eq(verified))
+                .select(users::id);
+            if account.get_result::<Key>(connection).optional()?.is_none() {
+                return Err(StoreError::Stale.into());
+            }
             diesel::insert_into(sessions::table)
                 .values(SessionRow::new(session, token_hash))
                 .execute(connection)?;

@@ -14,18 +14,16 @@ use super::{
     store, users as accounts,
 };
 use crate::{
-    queries::{at_most, is_current, is_shown, memberships, one_more},
-    rows::{ConversationRow, HeadRow, MemberRow, kind_number},
+    queries::{is_current, is_shown, memberships, one_more},
+    rows::{ConversationRow, HeadRow, MemberRow},
     schema::{conversations, heads, members, users},
     types::Key,
 };
 
-/// Profiles of people in larger groups are asked for when they are shown.
-const SMALL_GROUP: i32 = 256;
 /// How many profiles a first sync brings.
 const FIRST_PROFILES: usize = 1_000;
 /// What a sync without a token begins from: every transaction has a higher number.
-const BEGINNING: i64 = 0;
+pub(super) const BEGINNING: i64 = 0;
 
 pub(super) fn sync(
     connection: &mut SqliteConnection,
@@ -96,7 +94,13 @@ fn touched(
     let deleted = conversations::deleted_at.is_not_null().and(conversations::changed.ge(since));
     let there = is_current().and(is_shown());
     let gone = not(is_current().and(is_shown()));
-    let query = query.filter(
+    // One that only the other has opened was never his: nothing wrote to his place since.
+    let never_shown = conversations::user_a
+        .is_not_null()
+        .and(members::hidden)
+        .and(heads::last_seq.eq(0))
+        .and(members::changed.eq(conversations::changed));
+    let query = query.filter(not(never_shown)).filter(
         there
             .and(his_place.or(the_rest))
             .or(gone.and(his_place.or(members::left_seq.is_null().and(deleted)))),
@@ -114,27 +118,7 @@ fn profiles(connection: &mut SqliteConnection, viewer: UserId, since: i64) -> Wo
     if any.is_none() {
         return Ok(Vec::new());
     }
-    let (mine, theirs) = diesel::alias!(members as mine, members as theirs);
-    let small_group = conversations::kind
-        .eq(kind_number(Kind::Group))
-        .and(conversations::member_count.le(SMALL_GROUP));
-    let query = mine
-        .inner_join(
-            conversations::table.on(conversations::id.eq(mine.field(members::conversation_id))),
-        )
-        .inner_join(theirs.on(theirs.field(members::conversation_id).eq(conversations::id)))
-        .inner_join(users::table.on(users::id.eq(theirs.field(members::user_id))))
-        .filter(mine.field(members::user_id).eq(Key::from(viewer)))
-        .filter(mine.field(members::left_seq).is_null())
-        .filter(theirs.field(members::left_seq).is_null())
-        .filter(theirs.field(members::user_id).ne(Key::from(viewer)))
-        .filter(conversations::deleted_at.is_null())
-        .filter(conversations::kind.eq(kind_number(Kind::Direct)).or(small_group))
-        .filter(users::changed.ge(since))
-        .select(users::id)
-        .distinct();
     let most = if since == BEGINNING { FIRST_PROFILES } else { usize::MAX };
-    let ids: Vec<Key> = at_most(most, query).load(connection)?;
-    let ids: Vec<UserId> = ids.into_iter().map(Into::into).collect();
+    let ids = accounts::companions(connection, viewer, Kind::Channel, since, most)?;
     accounts::find(connection, &ids)
 }

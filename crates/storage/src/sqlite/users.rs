@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use diesel::{prelude::*, sqlite::SqliteConnection};
 use kith_domain::{
     ConversationId, SessionId, Timestamp, UserId,
+    conversation::Kind,
     text::{Description, Email, Name, Username},
     user::{DELETED_USER, ProfilePatch, User},
 };
@@ -11,14 +12,18 @@ use kith_ports::{
     Constraint, Credentials, LoginName, NewAccount, StoreError, StoreResult, UserCursor, UserStore,
 };
 
-use super::{Sqlite, error::Work, sessions, statement::statement, store};
+use super::{Sqlite, error::Work, sessions, statement::statement, store, sync::BEGINNING};
 use crate::{
-    queries::{at_most, people},
-    rows::{SessionRow, UserRow, visibility_number},
-    schema::{conversations, last_seen, members, messages, user_words, users},
+    queries::{at_most, is_current, memberships, people},
+    rows::{SessionRow, UserRow, kind_number, visibility_number},
+    schema::{conversations, heads, last_seen, members, messages, user_words, users},
     types::{Key, Moment, sql},
     words,
 };
+
+/// How many members a conversation has whose members hear of each other's profiles. Those of
+/// people in larger ones are asked for when they are shown.
+const SMALL: i32 = 256;
 
 statement! {
     /// Moves a last seen forward, of an account that lives.
@@ -130,6 +135,21 @@ impl UserStore for Sqlite {
 
     async fn contacts(&self, id: UserId) -> StoreResult<Vec<UserId>> {
         self.read(move |connection| contacts(connection, id)).await
+    }
+
+    async fn correspondents(&self, id: UserId) -> StoreResult<Vec<UserId>> {
+        self.read(move |connection| correspondents(connection, id)).await
+    }
+
+    async fn acquaintances(&self, id: UserId) -> StoreResult<Vec<UserId>> {
+        self.read(move |connection| {
+            let mut all = correspondents(connection, id)?;
+            all.extend(companions(connection, id, Kind::Direct, BEGINNING, usize::MAX)?);
+            all.sort_unstable();
+            all.dedup();
+            Ok(all)
+        })
+        .await
     }
 
     async fn have_written_to(&self, viewer: UserId, owners: &[UserId]) -> StoreResult<Vec<UserId>> {
@@ -329,11 +349,58 @@ fn contacts(connection: &mut SqliteConnection, id: UserId) -> Work<Vec<UserId>> 
         .filter(diesel::dsl::exists(written))
         .select((conversations::user_a, conversations::user_b))
         .load(connection)?;
-    Ok(pairs
+    Ok(peers(pairs, key))
+}
+
+fn correspondents(connection: &mut SqliteConnection, id: UserId) -> Work<Vec<UserId>> {
+    let key = Key::from(id);
+    let pairs: Vec<(Option<Key>, Option<Key>)> = memberships()
+        .filter(members::user_id.eq(key))
+        .filter(is_current())
+        .filter(conversations::user_a.is_not_null())
+        .filter(heads::last_seq.gt(0))
+        .select((conversations::user_a, conversations::user_b))
+        .load(connection)?;
+    Ok(peers(pairs, key))
+}
+
+/// The others of the pairs of direct chats.
+fn peers(pairs: Vec<(Option<Key>, Option<Key>)>, own: Key) -> Vec<UserId> {
+    pairs
         .into_iter()
-        .filter_map(|(a, b)| if a == Some(key) { b } else { a })
+        .filter_map(|(a, b)| if a == Some(own) { b } else { a })
         .map(Into::into)
-        .collect())
+        .collect()
+}
+
+/// Those with whom `id` shares a small conversation, of any kind but one, and whose profiles were
+/// written since; at most `most`.
+pub(super) fn companions(
+    connection: &mut SqliteConnection,
+    id: UserId,
+    except: Kind,
+    since: i64,
+    most: usize,
+) -> Work<Vec<UserId>> {
+    let (mine, theirs) = diesel::alias!(members as mine, members as theirs);
+    let query = mine
+        .inner_join(
+            conversations::table.on(conversations::id.eq(mine.field(members::conversation_id))),
+        )
+        .inner_join(theirs.on(theirs.field(members::conversation_id).eq(conversations::id)))
+        .inner_join(users::table.on(users::id.eq(theirs.field(members::user_id))))
+        .filter(mine.field(members::user_id).eq(Key::from(id)))
+        .filter(mine.field(members::left_seq).is_null())
+        .filter(theirs.field(members::left_seq).is_null())
+        .filter(theirs.field(members::user_id).ne(Key::from(id)))
+        .filter(conversations::deleted_at.is_null())
+        .filter(conversations::kind.ne(kind_number(except)))
+        .filter(conversations::member_count.le(SMALL))
+        .filter(users::changed.ge(since))
+        .select(users::id)
+        .distinct();
+    let ids: Vec<Key> = at_most(most, query).load(connection)?;
+    Ok(ids.into_iter().map(Into::into).collect())
 }
 
 fn has_written(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kith_domain::{Code, ConversationId, conversation::Kind};
 use kith_ports::{
     InboxFilter,
-    log::{Applied, Change, Command, Open},
+    log::{Applied, Change, Command, Open, Opening},
 };
 
 use super::{
@@ -68,22 +68,24 @@ pub async fn both_sides_meet_in_one_chat(stores: Stores) {
 pub async fn a_chat_is_opened_once(stores: Stores) {
     let (world, p) = World::people(stores, 3).await;
     let outcome = world.apply(open(p[0], p[1])).await.unwrap();
-    let Applied::Opened(conversation, head, true) = outcome else {
+    let Applied::Opened(conversation, head, Opening::Made) = outcome else {
         panic!("expected a chat made now, found {outcome:?}");
     };
     assert_eq!((head.last_seq, head.version, head.last_message_at), (0, 1, None));
-    for command in [open(p[0], p[1]), open(p[1], p[0])] {
+    for (command, opening) in [
+        (open(p[0], p[1]), Opening::Unchanged),
+        // To the other it does not show before.
+        (open(p[1], p[0]), Opening::Shown),
+        (open(p[1], p[0]), Opening::Unchanged),
+    ] {
         let outcome = world.apply(command).await.unwrap();
-        assert!(
-            matches!(&outcome, Applied::Opened(same, _, false) if *same == conversation),
-            "{outcome:?}"
-        );
+        assert_eq!(outcome, Applied::Opened(Arc::clone(&conversation), head, opening));
     }
     assert_eq!(sent(world.apply(write_to(p[0], 1, p[1], "hi")).await).version, 2);
     // Two in one batch.
     let outcomes = world.apply_all(vec![open(p[0], p[2]), open(p[2], p[0])]).await;
-    assert!(matches!(outcomes[0], Ok(Applied::Opened(_, _, true))));
-    assert!(matches!(outcomes[1], Ok(Applied::Opened(_, _, false))));
+    assert!(matches!(outcomes[0], Ok(Applied::Opened(_, _, Opening::Made))));
+    assert!(matches!(outcomes[1], Ok(Applied::Opened(_, _, Opening::Shown))));
 }
 
 /// Oneself, nobody, the erased: refused, naming the field.

@@ -269,7 +269,7 @@ pub async fn a_deleted_group_is_gone_for_all(stores: Stores) {
     assert!(stores.conversations.members(p[0], id, None, 9).await.unwrap().is_none());
     assert!(stores.conversations.changes(p[0], id, 0, 9).await.unwrap().is_none());
     assert!(stores.conversations.members_named(id, &p).await.unwrap().is_empty());
-    assert!(!stores.conversations.hide(p[0], id).await.unwrap());
+    assert_eq!(refused(world.hide(p[0], id).await), Code::NotFound);
     let history = stores.messages.history(p[0], id, HistorySelector::Newest, 9).await.unwrap();
     assert!(history.is_none());
     assert!(stores.messages.message(p[1], message.id).await.unwrap().is_none());

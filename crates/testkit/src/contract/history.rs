@@ -1,7 +1,7 @@
 //! Reading messages and catching up.
 
 use kith_domain::{
-    MessageId,
+    MessageId, UserId,
     conversation::{Kind, Seq, Version},
     group::{MemberChange, Role},
 };
@@ -245,4 +245,30 @@ pub async fn changes_do_not_list_a_channels_members(stores: Stores) {
     };
     assert_eq!(seen_by(p[2]).await, [p[0], p[1], p[2]]);
     assert_eq!(seen_by(p[1]).await, p);
+}
+
+/// A newcomer has not known them.
+pub async fn changes_do_not_name_who_left_before_one_joined(stores: Stores) {
+    let (world, p) = World::people(stores, 5).await;
+    let id = world.group(&p[..4]).await;
+    let left = async |viewer| -> Vec<UserId> {
+        let changes = world.stores.conversations.changes(viewer, id, 0, 50).await;
+        let members = changes.unwrap().unwrap().members;
+        members.into_iter().filter(|member| member.left).map(|member| member.user.id).collect()
+    };
+    world.change_members(id, &[MemberChange::Leaves(p[1])]).await;
+    world.send(id, p[0], "between").await;
+    world.change_members(id, &[MemberChange::Joins(p[4], Role::Member)]).await;
+    assert_eq!((left(p[0]).await, left(p[4]).await), (vec![p[1]], vec![]));
+    world.change_members(id, &[MemberChange::Leaves(p[2])]).await;
+    assert_eq!((left(p[0]).await, left(p[4]).await), (vec![p[1], p[2]], vec![p[2]]));
+    // Whoever hid it knew those who left while he was in it.
+    world.send(id, p[0], "more").await;
+    world.hide(p[4], id).await.unwrap();
+    world.change_members(id, &[MemberChange::Leaves(p[3])]).await;
+    assert_eq!(left(p[4]).await, [p[2], p[3]]);
+    // One who comes back begins anew.
+    world.send(id, p[0], "alone").await;
+    world.change_members(id, &[MemberChange::Joins(p[2], Role::Member)]).await;
+    assert_eq!((left(p[0]).await, left(p[2]).await), (vec![p[1], p[3]], vec![]));
 }

@@ -1,13 +1,18 @@
 //! Conversations as one member sees them.
 
-use kith_domain::{ConversationId, conversation::Kind, group::MemberChange, receipt::Watermarks};
+use kith_domain::{
+    Code, ConversationId, conversation::Kind, group::MemberChange, receipt::Watermarks,
+};
 use kith_ports::{
     HistorySelector, InboxFilter, Unread,
-    log::{Applied, Change, Open},
+    log::{Applied, Change, Open, Opening},
 };
 
-use super::{Stores, World, world::ids};
-use crate::build::{conversation_id, user_id};
+use super::{
+    Stores, World,
+    world::{ids, refused},
+};
+use crate::build::{conversation_id, send_to, user_id};
 
 async fn inbox(world: &World, viewer: kith_domain::UserId) -> Vec<ConversationId> {
     let page =
@@ -173,9 +178,14 @@ pub async fn a_hidden_chat_comes_back_with_the_next_message(stores: Stores) {
     let (world, p) = World::people(stores, 2).await;
     let id = world.write(p[1], p[0], "one").await.conversation_id;
     world.write(p[0], p[1], "two").await;
-    let conversations = &world.stores.conversations;
-    assert!(conversations.hide(p[0], id).await.unwrap());
-    assert!(conversations.hide(p[0], id).await.unwrap(), "twice is the same");
+    let head = world.head(id).await;
+    for _ in 0..2 {
+        let Applied::Hidden(conversation) = world.hide(p[0], id).await.unwrap() else {
+            panic!("expected it to be hidden");
+        };
+        assert_eq!((*conversation).clone(), head.0);
+        assert_eq!(world.head(id).await, head, "it takes no version");
+    }
     assert_eq!(inbox(&world, p[0]).await, []);
     assert_eq!(inbox(&world, p[1]).await, [id]);
     let card = world.card(p[0], id).await.unwrap();
@@ -188,7 +198,7 @@ pub async fn a_hidden_chat_comes_back_with_the_next_message(stores: Stores) {
     assert_eq!(card.last_message.as_ref(), Some(&*three));
     assert_eq!(world.page(p[0], id, HistorySelector::After(0), 9).await.0, [3]);
     assert_eq!(world.page(p[1], id, HistorySelector::After(0), 9).await.0, [1, 2, 3]);
-    assert!(conversations.hide(p[0], id).await.unwrap());
+    world.hide(p[0], id).await.unwrap();
     assert_eq!(world.card(p[0], id).await.unwrap().my.first_seq, 4);
 }
 
@@ -197,11 +207,11 @@ pub async fn opening_brings_a_hidden_chat_back(stores: Stores) {
     let (world, p) = World::people(stores, 2).await;
     let id = world.write(p[1], p[0], "one").await.conversation_id;
     for viewer in [p[0], p[1]] {
-        world.stores.conversations.hide(viewer, id).await.unwrap();
+        world.hide(viewer, id).await.unwrap();
     }
     let open = Change::Open(Open { by: p[0], peer: p[1] });
     let outcome = world.apply(world.command(id, open)).await.unwrap();
-    assert!(matches!(outcome, Applied::Opened(_, _, false)), "{outcome:?}");
+    assert!(matches!(outcome, Applied::Opened(_, _, Opening::Shown)), "{outcome:?}");
     assert_eq!(inbox(&world, p[0]).await, [id]);
     assert_eq!(inbox(&world, p[1]).await, []);
     assert_eq!(world.card(p[0], id).await.unwrap().last_message, None, "what was hidden stays so");
@@ -211,9 +221,36 @@ pub async fn opening_brings_a_hidden_chat_back(stores: Stores) {
 pub async fn hiding_is_ones_own(stores: Stores) {
     let (world, p) = World::people(stores, 3).await;
     let id = world.group(&p[..2]).await;
-    assert!(!world.stores.conversations.hide(p[2], id).await.unwrap());
-    assert!(!world.stores.conversations.hide(p[0], conversation_id(99)).await.unwrap());
+    assert_eq!(refused(world.hide(p[2], id).await), Code::NotFound);
+    assert_eq!(refused(world.hide(p[0], conversation_id(99)).await), Code::NotFound);
     world.change_members(id, &[MemberChange::Leaves(p[1])]).await;
-    assert!(!world.stores.conversations.hide(p[1], id).await.unwrap());
+    assert_eq!(refused(world.hide(p[1], id).await), Code::NotFound);
     assert_eq!(inbox(&world, p[0]).await, [id]);
+}
+
+/// Whatever stands beside it in the batch.
+pub async fn hiding_takes_its_place_in_a_batch(stores: Stores) {
+    let (world, p) = World::people(stores, 2).await;
+    let id = world.group(&p).await;
+    let hide = || world.command(id, Change::Hide { member: p[0] });
+    let batch = vec![
+        send_to(id, 1, p[1], "one"),
+        // With one unread, so that his own does not move the mark.
+        send_to(id, 2, p[0], "two"),
+        hide(),
+        send_to(id, 3, p[0], "three"),
+    ];
+    for outcome in world.apply_all(batch).await {
+        outcome.unwrap();
+    }
+    let card = world.card(p[0], id).await.unwrap();
+    assert_eq!((card.my.hidden, card.my.first_seq, card.unread.count), (false, 3, 0));
+    assert_eq!(card.my.marks, Watermarks { delivered: 3, read: 3 });
+    assert_eq!((card.head.last_seq, card.head.version), (3, 4));
+    assert_eq!(world.card(p[1], id).await.unwrap().my.first_seq, 1);
+    let member_epoch = card.head.member_epoch;
+    let leaving = Change::Members { changes: vec![MemberChange::Leaves(p[0])], member_epoch };
+    let outcomes = world.apply_all(vec![hide(), world.command(id, leaving), hide()]).await;
+    assert!(matches!(outcomes[0], Ok(Applied::Hidden(_))), "{outcomes:?}");
+    assert_eq!(refused(outcomes[2].clone()), Code::NotFound);
 }

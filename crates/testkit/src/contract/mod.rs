@@ -67,9 +67,13 @@ macro_rules! contract_tests {
                 erasing_frees_the_name_and_leaves_a_tombstone,
                 last_seen_never_goes_back,
                 contacts_are_those_one_has_written_to,
+                correspondents_share_a_chat_with_a_message,
+                acquaintances_share_a_chat_or_a_small_room,
+                acquaintances_end_where_a_room_grows_large,
             ]
             sessions: [
                 a_session_is_stored_whole,
+                a_session_needs_the_password_that_was_verified,
                 renewing_moves_to_the_next_generation_once,
                 renewals_at_once_have_one_winner,
                 ended_sessions_are_not_listed,
@@ -135,6 +139,7 @@ macro_rules! contract_tests {
                 changes_are_reset_for_one_far_behind,
                 changes_of_members_are_marked,
                 changes_do_not_list_a_channels_members,
+                changes_do_not_name_who_left_before_one_joined,
             ]
             inbox: [
                 a_card_shows_the_newest_message_and_the_peer,
@@ -147,6 +152,7 @@ macro_rules! contract_tests {
                 a_hidden_chat_comes_back_with_the_next_message,
                 opening_brings_a_hidden_chat_back,
                 hiding_is_ones_own,
+                hiding_takes_its_place_in_a_batch,
             ]
             sync: [
                 a_first_sync_brings_everything,
@@ -156,6 +162,7 @@ macro_rules! contract_tests {
                 what_is_gone_is_named_once,
                 what_goes_on_after_leaving_is_not_told,
                 profiles_of_acquaintances_are_synced,
+                a_chat_that_only_the_other_opened_is_not_told,
                 a_token_of_another_database_is_foreign,
                 a_horizon_misses_nothing_while_others_write,
             ]

@@ -8,7 +8,10 @@ use kith_domain::{
     group::{MemberChange, Role},
     user::ProfilePatch,
 };
-use kith_ports::{SyncBody, SyncFrom, SyncRead};
+use kith_ports::{
+    SyncBody, SyncFrom, SyncRead,
+    log::{Change, Open},
+};
 
 use super::{Stores, World, world::ids};
 use crate::build::{at, name, send_to, user_id};
@@ -54,7 +57,7 @@ pub async fn a_first_sync_brings_everything(stores: Stores) {
     let removed = world.group(&p[..2]).await;
     world.group(&p[1..3]).await;
     world.change_members(left, &[MemberChange::Leaves(p[0])]).await;
-    world.stores.conversations.hide(p[0], hidden).await.unwrap();
+    world.hide(p[0], hidden).await.unwrap();
     world.remove(removed).await;
     let body = world.sync(p[0], None, 100).await;
     assert_eq!(set(&ids(&body.conversations)), set(&[chat, group]));
@@ -142,7 +145,7 @@ pub async fn what_is_gone_is_named_once(stores: Stores) {
     }
     let start = world.sync(p[0], None, 100).await.next;
     world.change_members(rooms[0], &[MemberChange::Leaves(p[0])]).await;
-    world.stores.conversations.hide(p[0], rooms[1]).await.unwrap();
+    world.hide(p[0], rooms[1]).await.unwrap();
     world.remove(rooms[2]).await;
     world.change_members(rooms[3], &[MemberChange::Leaves(p[0])]).await;
     world.change_members(rooms[3], &[MemberChange::Joins(p[0], Role::Member)]).await;
@@ -236,4 +239,32 @@ pub async fn a_horizon_misses_nothing_while_others_write(stores: Stores) {
     seqs.extend(body.conversations.iter().map(|card| (card.conversation.id, card.head.last_seq)));
     assert_eq!(seqs.len(), 20);
     assert!(seqs.values().all(|seq| *seq == 1), "{seqs:?}");
+}
+
+/// Not that it is there, nor that it is not; once it was shown, it can be gone.
+pub async fn a_chat_that_only_the_other_opened_is_not_told(stores: Stores) {
+    let (world, p) = World::people(stores, 2).await;
+    let chat = ConversationId::direct(p[0], p[1]);
+    let open = async |by, peer| {
+        let command = world.command(chat, Change::Open(Open { by, peer }));
+        world.apply(command).await.unwrap();
+    };
+    let told = async |viewer, from: &SyncFrom| {
+        let body = world.sync(viewer, Some(from.clone()), 100).await;
+        (ids(&body.conversations), body.removed)
+    };
+    let start = world.stores.conversations.horizon().await.unwrap();
+    open(p[0], p[1]).await;
+    assert_eq!(told(p[0], &start).await, (vec![chat], vec![]));
+    assert_eq!(told(p[1], &start).await, (vec![], vec![]));
+    world.hide(p[1], chat).await.unwrap();
+    assert_eq!(told(p[1], &start).await, (vec![], vec![]), "he had nothing to hide");
+    open(p[1], p[0]).await;
+    assert_eq!(told(p[1], &start).await, (vec![chat], vec![]));
+    for viewer in [p[0], p[1]] {
+        world.hide(viewer, chat).await.unwrap();
+        assert_eq!(told(viewer, &start).await, (vec![], vec![chat]), "it was shown before");
+    }
+    world.send(chat, p[0], "hi").await;
+    assert_eq!(told(p[1], &start).await, (vec![chat], vec![]));
 }

@@ -1,15 +1,22 @@
 //! Accounts.
 
 use kith_domain::{
-    UserId,
+    ConversationId, UserId,
+    conversation::Kind,
+    group::{MemberChange, Role},
     session::Device,
     text::{Description, Email, Username},
     user::{DELETED_USER, Privacy, ProfilePatch, User, Visibility},
 };
-use kith_ports::{Constraint, LoginName, NewAccount, StoreError, UserCursor, UserStore};
+use kith_ports::{
+    Constraint, LoginName, NewAccount, StoreError, UserCursor, UserStore,
+    log::{Change, Open},
+};
 
 use super::{Stores, World};
-use crate::build::{account, at, name, session, session_id, token_hash, user, user_id};
+use crate::build::{
+    account, at, name, password_hash, session, session_id, token_hash, user, user_id,
+};
 
 fn username(text: &str) -> Username {
     Username::parse(text).unwrap()
@@ -194,7 +201,8 @@ pub async fn a_new_display_name_is_what_one_is_found_by(stores: Stores) {
 pub async fn a_new_password_ends_the_other_sessions(stores: Stores) {
     stores.users.register(account(1)).await.unwrap();
     for n in [11, 12] {
-        stores.sessions.create(session(n, user_id(1)), token_hash(2)).await.unwrap();
+        let session = session(n, user_id(1));
+        stores.sessions.create(session, token_hash(2), password_hash(1)).await.unwrap();
     }
     let hash = String::from("new hash");
     let mut ended =
@@ -275,4 +283,62 @@ pub async fn contacts_are_those_one_has_written_to(stores: Stores) {
     assert_eq!(to_first, [p[2]]);
     assert_eq!(users.have_written_to(p[1], &[p[0], p[2]]).await.unwrap(), [p[0]]);
     assert_eq!(users.have_written_to(p[1], &[]).await.unwrap(), []);
+}
+
+/// Whoever wrote: not who merely opened a chat, not those of a group.
+pub async fn correspondents_share_a_chat_with_a_message(stores: Stores) {
+    let (world, p) = World::people(stores, 5).await;
+    world.write(p[1], p[0], "hi").await;
+    let message = world.write(p[0], p[2], "hi").await;
+    world.delete(&message).await.unwrap();
+    let open = Change::Open(Open { by: p[0], peer: p[3] });
+    let empty = world.command(ConversationId::direct(p[0], p[3]), open);
+    world.apply(empty).await.unwrap();
+    let group = world.group(&[p[0], p[4]]).await;
+    world.send(group, p[4], "hi").await;
+    let of = async |id| {
+        let mut found = world.stores.users.correspondents(id).await.unwrap();
+        found.sort();
+        found
+    };
+    assert_eq!(of(p[0]).await, [p[1], p[2]], "what was deleted was written too");
+    assert_eq!(of(p[1]).await, [p[0]]);
+    assert_eq!(of(p[2]).await, [p[0]]);
+    assert_eq!((of(p[3]).await, of(p[4]).await, of(user_id(99)).await), (vec![], vec![], vec![]));
+    world.hide(p[0], ConversationId::direct(p[0], p[1])).await.unwrap();
+    assert_eq!(of(p[0]).await, [p[1], p[2]], "hidden, it is still theirs");
+}
+
+/// Of a chat with a message, a group, a channel: each once, while both are in it.
+pub async fn acquaintances_share_a_chat_or_a_small_room(stores: Stores) {
+    let (world, p) = World::people(stores, 8).await;
+    world.write(p[1], p[0], "hi").await;
+    world.group(&[p[0], p[1], p[2]]).await;
+    world.room(Kind::Channel, &[p[3], p[0], p[2]]).await;
+    let open = Change::Open(Open { by: p[4], peer: p[0] });
+    let empty = world.command(ConversationId::direct(p[0], p[4]), open);
+    world.apply(empty).await.unwrap();
+    let left = world.group(&[p[0], p[5]]).await;
+    world.change_members(left, &[MemberChange::Leaves(p[5])]).await;
+    let removed = world.group(&[p[0], p[6]]).await;
+    world.remove(removed).await;
+    world.group(&[p[1], p[7]]).await;
+    let of = async |id| {
+        let mut found = world.stores.users.acquaintances(id).await.unwrap();
+        found.sort();
+        found
+    };
+    assert_eq!(of(p[0]).await, p[1..4]);
+    assert_eq!(of(p[1]).await, [p[0], p[2], p[7]]);
+    assert_eq!((of(p[4]).await, of(p[5]).await, of(p[6]).await), (vec![], vec![], vec![]));
+}
+
+/// Up to 256 members.
+pub async fn acquaintances_end_where_a_room_grows_large(stores: Stores) {
+    let (world, p) = World::people(stores, 257).await;
+    let room = world.room(Kind::Channel, &p[..256]).await;
+    assert_eq!(world.stores.users.acquaintances(p[7]).await.unwrap().len(), 255);
+    world.change_members(room, &[MemberChange::Joins(p[256], Role::Member)]).await;
+    assert_eq!(world.stores.users.acquaintances(p[7]).await.unwrap(), []);
+    assert_eq!(world.stores.users.acquaintances(p[256]).await.unwrap(), []);
 }

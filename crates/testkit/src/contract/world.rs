@@ -135,6 +135,11 @@ impl World {
         self.apply(self.command(id, Change::Remove { member_epoch })).await.unwrap();
     }
 
+    /// Hides a conversation for one member.
+    pub async fn hide(&self, member: UserId, id: ConversationId) -> Result<Applied, Rejected> {
+        self.apply(self.command(id, Change::Hide { member })).await
+    }
+
     /// A command at the next second.
     pub fn command(&self, conversation_id: ConversationId, change: Change) -> Command {
         Command { conversation_id, at: at(self.next()), change }

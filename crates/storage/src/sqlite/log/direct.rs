@@ -7,7 +7,7 @@ use kith_domain::{
     conversation::{Conversation, Kind, Posting, pair},
     group::Role,
 };
-use kith_ports::log::{Applied, Open};
+use kith_ports::log::{Applied, Open, Opening};
 
 use super::{
     Outcome,
@@ -26,7 +26,7 @@ pub(super) fn open(
             Ok(new) => new,
             Err(refusal) => return Ok(Err(refusal.into())),
         };
-        let opened = Applied::Opened(Arc::clone(&slot.conversation), slot.head, true);
+        let opened = Applied::Opened(Arc::clone(&slot.conversation), slot.head, Opening::Made);
         set.create(slot, members);
         return Ok(Ok(opened));
     };
@@ -35,12 +35,15 @@ pub(super) fn open(
     }
     let (conversation, head) = (Arc::clone(&slot.conversation), slot.head);
     let person = set.person(id, open.by)?;
-    if person.current().is_some_and(|place| place.is_hidden(head.last_seq))
+    let opening = if person.current().is_some_and(|place| place.is_hidden(head.last_seq))
         && let Some(place) = person.edit()
     {
         place.hidden = false;
-    }
-    Ok(Ok(Applied::Opened(conversation, head, false)))
+        Opening::Shown
+    } else {
+        Opening::Unchanged
+    };
+    Ok(Ok(Applied::Opened(conversation, head, opening)))
 }
 
 /// A direct chat that is not there yet, and its two members: the one who makes it sees it, the

@@ -7,6 +7,7 @@
 
 mod direct;
 mod groups;
+mod hide;
 mod revise;
 mod send;
 mod statements;
@@ -73,6 +74,7 @@ fn carry_out(set: &mut WorkingSet<'_>, command: &Command) -> Work<Outcome> {
         Change::Update { patch, member_epoch, settings_epoch } => {
             Ok(groups::update(set, id, at, patch, (*member_epoch, *settings_epoch)))
         }
+        Change::Hide { member } => hide::hide(set, id, *member),
         Change::Remove { member_epoch } => Ok(groups::remove(set, id, at, *member_epoch)),
     }
 }

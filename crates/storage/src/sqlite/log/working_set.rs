@@ -141,6 +141,15 @@ impl Person {
         self.behind = false;
     }
 
+    /// Hides it for one who is in it now, with all up to `last_seq`.
+    pub(super) fn hide(&mut self, last_seq: Seq) {
+        let Some(place) = self.edit() else { return };
+        let Watermarks { delivered, read } = Watermarks::starting_after(last_seq);
+        (place.hidden, place.first_seq) = (true, last_seq + 1);
+        (place.delivered_seq, place.read_seq) = (delivered, read);
+        self.behind = false;
+    }
+
     /// Moves the marks of one who is in it now.
     pub(super) fn mark(&mut self, marks: Watermarks, at: Timestamp) {
         let Some(place) = self.place.as_mut().filter(|place| place.marks() != marks) else {

@@ -97,8 +97,12 @@ async fn use_everything(sqlite: &Sqlite, group: ConversationId, chat: Conversati
     sqlite.update(one, ProfilePatch::default()).await.unwrap();
     sqlite.saw(&[(one, at(1))]).await.unwrap();
     sqlite.contacts(one).await.unwrap();
+    sqlite.correspondents(one).await.unwrap();
+    sqlite.acquaintances(one).await.unwrap();
     sqlite.have_written_to(one, &[two, three]).await.unwrap();
     sqlite.password_hash(one).await.unwrap();
+    let session = build::session(10, one);
+    sqlite.create(session, build::token_hash(1), build::password_hash(1)).await.unwrap();
     SessionStore::list(sqlite, one, at(1)).await.unwrap();
     SessionStore::find(sqlite, build::session_id(1)).await.unwrap();
     let password = String::from("hash");
@@ -121,6 +125,7 @@ async fn use_everything(sqlite: &Sqlite, group: ConversationId, chat: Conversati
                 member_epoch: epoch,
             },
         ),
+        command(chat, Change::Hide { member: one }),
         command(group, Change::Delete { message_id: build::message_id(3), member_epoch: epoch }),
         build::create(build::room(2, Kind::Channel, one), &[two]),
         command(
@@ -154,7 +159,6 @@ async fn use_everything(sqlite: &Sqlite, group: ConversationId, chat: Conversati
     let SyncRead::Body(first) = sqlite.sync(one, None, 10).await.unwrap() else { panic!() };
     sqlite.update(two, ProfilePatch::default()).await.unwrap();
     sqlite.sync(one, Some(first.next), 10).await.map(drop).unwrap();
-    sqlite.hide(one, chat).await.unwrap();
     sqlite.history(one, group, HistorySelector::Newest, 10).await.unwrap();
     sqlite.message(one, build::message_id(1)).await.unwrap().unwrap();
     sqlite.sent_by(one, None, 10).await.unwrap();
