@@ -125,7 +125,6 @@ async fn use_everything(sqlite: &Sqlite, group: ConversationId, chat: Conversati
                 member_epoch: epoch,
             },
         ),
-        command(chat, Change::Hide { member: one }),
         command(group, Change::Delete { message_id: build::message_id(3), member_epoch: epoch }),
         build::create(build::room(2, Kind::Channel, one), &[two]),
         command(
@@ -162,5 +161,7 @@ async fn use_everything(sqlite: &Sqlite, group: ConversationId, chat: Conversati
     sqlite.history(one, group, HistorySelector::Newest, 10).await.unwrap();
     sqlite.message(one, build::message_id(1)).await.unwrap().unwrap();
     sqlite.sent_by(one, None, 10).await.unwrap();
+    let hide = command(chat, Change::Hide { member: one });
+    sqlite.apply([hide].into()).await.unwrap().remove(0).unwrap();
     sqlite.erase(three, at(40)).await.unwrap();
 }
