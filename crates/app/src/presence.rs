@@ -39,7 +39,7 @@ const STEP: usize = 1_024;
 /// Somebody's last moment, to be recorded.
 struct Seen {
     user: UserId,
-    last_seen: Timestamp,
+    at: Timestamp,
     recorded: oneshot::Sender<()>,
 }
 
@@ -95,7 +95,7 @@ impl PresenceService {
         }
         // Who is told, and asks, finds it recorded.
         let (recorded, done) = oneshot::channel();
-        if self.seen.send(Seen { user, last_seen, recorded }).await.is_ok() {
+        if self.seen.send(Seen { user, at: last_seen, recorded }).await.is_ok() {
             let _ = done.await;
         }
         self.tell(user, Event::UserOffline { user_id: user, last_seen }).await;
@@ -137,7 +137,7 @@ impl PresenceService {
 async fn record(users: Arc<dyn UserStore>, mut moments: mpsc::Receiver<Seen>) {
     let mut waiting = Vec::new();
     while moments.recv_many(&mut waiting, STEP).await > 0 {
-        let seen: Vec<_> = waiting.iter().map(|seen| (seen.user, seen.last_seen)).collect();
+        let seen: Vec<_> = waiting.iter().map(|seen| (seen.user, seen.at)).collect();
         if let Err(error) = users.saw(&seen).await {
             warn!(%error, people = seen.len(), "last seen was not recorded");
         }
