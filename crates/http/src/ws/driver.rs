@@ -293,7 +293,7 @@ impl Driver {
         session: &mut Session,
         finished: &Result<Finished, tokio::task::JoinError>,
     ) {
-        if !matches!(finished, Ok(Finished::Read)) {
+        if matches!(finished, Ok(Finished::Written) | Err(_)) {
             self.writing = false;
         }
         if let Ok(Finished::Renewed(expires_at)) = *finished {
