@@ -2,7 +2,7 @@
 //!
 //! A new store runs them all, each on a store of its own:
 //!
-//! ```ignore
+//! ```text
 //! kith_testkit::contract_tests!(make());
 //!
 //! // The stores, and whatever must live as long as they do.
