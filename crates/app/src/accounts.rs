@@ -151,10 +151,11 @@ impl Accounts {
             (None, LoginName::Email(email)) => email.key(),
             (None, LoginName::Username(username)) => username.key(),
         };
-        let attempt = self.throttle.begin(account, address)?;
         let (user, hash) = found.map(|found| (found.user, found.password_hash)).unzip();
         let hash = hash.flatten();
+        // Counted from its turn on: what waits has not failed.
         let turn = self.turns.take(address).await;
+        let attempt = self.throttle.begin(account, address)?;
         let verified = self.ports.passwords.verify(password, hash.clone()).await;
         drop(turn);
         match verified {
@@ -197,8 +198,8 @@ impl Accounts {
         address: Option<IpAddr>,
     ) -> Result<()> {
         let hash = self.ports.users.password_hash(user).await?;
-        let attempt = self.throttle.begin(user.to_string(), address)?;
         let turn = self.turns.take(address).await;
+        let attempt = self.throttle.begin(user.to_string(), address)?;
         let verified = self.ports.passwords.verify(password, hash).await;
         drop(turn);
         match verified {
@@ -260,6 +261,8 @@ impl Accounts {
         self.conversations.leave_all(user).await?;
         let ended = self.ports.users.erase(user, self.ports.clock.now()).await?;
         self.sessions.forget(user, &ended).await;
+        // What another device made meanwhile, or others added the account to.
+        self.conversations.leave_all(user).await?;
         match self.ports.users.find(&[user]).await?.pop() {
             Some(erased) => self.tell(erased).await,
             None => Ok(()),

@@ -186,8 +186,8 @@ pub(crate) fn parse_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, Problem>
     }
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let value = serde_path_to_error::deserialize(&mut deserializer)
-        .map_err(|error| misread(&error.path().to_string(), error.inner()))?;
-    deserializer.end().map_err(|error| misread("", &error))?;
+        .map_err(|error| misread(json, &error.path().to_string(), error.inner()))?;
+    deserializer.end().map_err(|error| misread(json, "", &error))?;
     Ok(value)
 }
 
@@ -231,8 +231,10 @@ fn find_nul(value: &Value) -> Option<String> {
     }
 }
 
-fn misread(path: &str, error: &serde_json::Error) -> Problem {
-    if !error.is_data() {
+fn misread(json: &[u8], path: &str, error: &serde_json::Error) -> Problem {
+    // What stands where a name of an enumeration should is told as bad syntax, and is none.
+    let is_json = || serde_json::from_slice::<Value>(json).is_ok();
+    if !error.is_data() && !is_json() {
         return Problem::new(
             StatusCode::BAD_REQUEST,
             "malformed_json",
@@ -462,6 +464,15 @@ mod tests {
     fn a_backslash_before_u0000_is_text() {
         let json = r#"{"username":"a","email":"b","password":"\\u0000"}"#;
         assert!(parse_json::<rest::Register>(json.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn a_value_that_is_no_name_of_an_enumeration_is_a_wrong_field_of_good_json() {
+        for json in [r#"{"role":null}"#, r#"{"role":5}"#, r#"{"role":{}}"#] {
+            let problem = parse_json::<rest::RoleChange>(json.as_bytes()).unwrap_err();
+            assert_eq!(problem.code, "validation_failed", "{json}");
+            assert_eq!(problem.fields[0].field, "role", "{json}");
+        }
     }
 
     #[test]

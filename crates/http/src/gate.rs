@@ -85,10 +85,12 @@ pub async fn gate(
 /// Gives errors that the framework answered with its own body the form of all others.
 fn in_our_form(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     let status = response.status();
-    let ours = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/problem+json"));
+    let ours = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| {
+        // A problem document, or what health says of itself.
+        [&b"application/problem+json"[..], b"application/json"]
+            .iter()
+            .any(|ours| kind.as_bytes().starts_with(ours))
+    });
     if !(status.is_client_error() || status.is_server_error()) || ours {
         return response;
     }

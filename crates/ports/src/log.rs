@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use kith_domain::{
     ConversationId, MessageId, Refusal, Timestamp, UserId,
     conversation::{Conversation, ConversationPatch, Head, Version},
+    event::Audience,
     group::{MemberChange, Role},
     message::{Digest, Message, MessageKind},
     text::{ClientMessageId, Content},
@@ -132,10 +133,11 @@ pub enum Applied {
     },
     /// It was sent before; this is the first message, as it is now.
     Duplicate(Arc<Message>, Arc<Conversation>),
-    /// A message has another text.
-    Edited(Arc<Message>, Arc<Conversation>),
-    /// A message is deleted; deleting it again changes nothing and gives `false`.
-    Deleted(Arc<Message>, Arc<Conversation>, bool),
+    /// A message has another text; told to those who may see it.
+    Edited(Arc<Message>, Audience),
+    /// A message is deleted; told to those who may see it. Deleting it again changes nothing, and
+    /// is told to nobody.
+    Deleted(Arc<Message>, Option<Audience>),
     /// The direct chat is there.
     Opened(Arc<Conversation>, Head, Opening),
     /// The group or channel was made.

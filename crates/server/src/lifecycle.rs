@@ -5,10 +5,10 @@
 //! drained; the database closed.
 
 use std::{
-    fs::{DirBuilder, File, TryLockError},
+    fs::{DirBuilder, File, OpenOptions, TryLockError},
     future::Future,
     net::{SocketAddr, TcpListener},
-    os::unix::fs::DirBuilderExt as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::Path,
     sync::Arc,
     time::Duration,
@@ -57,6 +57,7 @@ impl Application {
         let listener = listen(config.listen)?;
         let address = listener.local_addr()?;
         let path = config.sqlite_path()?;
+        private(&path)?;
         let store = Sqlite::open(&path, Options::default())?;
         let hub = Arc::new(Hub::new(HubOptions {
             socket_queue: config.sockets.queue,
@@ -169,6 +170,19 @@ fn take(place: &Path) -> Result<File, Failure> {
         Err(TryLockError::WouldBlock) => Err(Failure::Locked(place.to_owned())),
         Err(TryLockError::Error(error)) => Err(unusable(error)),
     }
+}
+
+/// Sees that a database that is about to be made is its owner's alone: SQLite gives the files beside
+/// it the same mode.
+///
+/// # Errors
+/// [`Failure::DataDir`] if no file can be made there.
+pub(crate) fn private(database: &Path) -> Result<(), Failure> {
+    if database.exists() {
+        return Ok(());
+    }
+    let made = OpenOptions::new().create(true).append(true).mode(0o600).open(database);
+    made.map(drop).map_err(|reason| Failure::DataDir { path: database.to_owned(), reason })
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {

@@ -33,20 +33,18 @@ pub(super) fn announce(
                 out.push(Dispatch::Reply { origin, reply: Reply::Sent(Arc::clone(message)) });
             }
         }
-        Applied::Edited(message, conversation) => {
-            out.push(event(Event::MessageUpdated(Arc::clone(message)), conversation.audience()));
+        Applied::Edited(message, audience) => {
+            out.push(event(Event::MessageUpdated(Arc::clone(message)), audience.clone()));
         }
-        Applied::Deleted(message, conversation, changed) => {
-            if *changed {
-                out.push(event(
-                    Event::MessageDeleted {
-                        conversation_id: message.conversation_id,
-                        message_id: message.id,
-                        seq: message.seq,
-                        version: message.version,
-                    },
-                    conversation.audience(),
-                ));
+        Applied::Deleted(message, audience) => {
+            if let Some(audience) = audience {
+                let deleted = Event::MessageDeleted {
+                    conversation_id: message.conversation_id,
+                    message_id: message.id,
+                    seq: message.seq,
+                    version: message.version,
+                };
+                out.push(event(deleted, audience.clone()));
             }
         }
         Applied::Opened(conversation, head, opening) => {

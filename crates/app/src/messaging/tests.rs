@@ -334,7 +334,7 @@ async fn an_edit_carries_what_it_was_decided_from() {
             Change::Edit { member_epoch: 7, message_version: 2, .. }
         ));
         let edited = Arc::new(fixtures::message(1, 1, 1));
-        Ok(vec![Ok(Applied::Edited(edited, Arc::new(group(2))))])
+        Ok(vec![Ok(Applied::Edited(edited, group(2).audience()))])
     });
     let text = Content::parse("better").unwrap();
     messaging.edit(user(1), message_id(1), text).await.unwrap();
@@ -383,7 +383,7 @@ async fn an_erased_accounts_message_is_deleted_where_it_was_left() {
     log.expect_apply().times(1).returning(|batch| {
         assert!(matches!(batch[0].change, Change::Delete { member_epoch: 7, .. }));
         let gone = Arc::new(fixtures::message(1, 1, 1));
-        Ok(vec![Ok(Applied::Deleted(gone, Arc::new(group(1)), true))])
+        Ok(vec![Ok(Applied::Deleted(gone, Some(group(1).audience())))])
     });
     let messages = MockMessageStore::new();
     let bus = Recorder::new();

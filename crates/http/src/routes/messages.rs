@@ -33,6 +33,11 @@ pub(crate) struct HistoryQuery {
 
 impl HistoryQuery {
     fn selector(&self) -> Result<HistorySelector, Problem> {
+        let seqs = [("before", self.before), ("after", self.after), ("around", self.around)];
+        if let Some((field, _)) = seqs.iter().find(|(_, seq)| seq.is_some_and(|seq| seq < 0)) {
+            let message = "must be the number of a message, or 0";
+            return Err(Problem::field("validation_failed", *field, "invalid_value", message));
+        }
         match (self.before, self.after, self.around) {
             (None, None, None) => Ok(HistorySelector::Newest),
             (Some(seq), None, None) => Ok(HistorySelector::Before(seq)),

@@ -54,6 +54,12 @@ fn status(context: &Context, status: &str) -> rest::Health {
     rest::Health { status: status.to_owned(), version: context.settings.version.to_owned() }
 }
 
+fn not_ready(context: &Context, why: &str) -> HttpResponse {
+    HttpResponse::ServiceUnavailable()
+        .insert_header((header::RETRY_AFTER, 1))
+        .json(status(context, why))
+}
+
 /// That the server is there.
 #[utoipa::path(
     get, path = "/health", tag = "system", operation_id = "health",
@@ -83,7 +89,7 @@ pub(crate) async fn live(app: App) -> HttpResponse {
 pub(crate) async fn ready(app: App) -> Result<HttpResponse, Problem> {
     let context: Arc<Context> = app.0;
     if context.stop.is_cancelled() {
-        return Ok(HttpResponse::ServiceUnavailable().json(status(&context, "draining")));
+        return Ok(not_ready(&context, "draining"));
     }
     let inside = Arc::clone(&context);
     let answered = context.run(async move {
@@ -91,8 +97,6 @@ pub(crate) async fn ready(app: App) -> Result<HttpResponse, Problem> {
     });
     match answered.await? {
         Ok(Ok(_)) => Ok(HttpResponse::Ok().json(status(&context, "ok"))),
-        Ok(Err(_)) | Err(_) => {
-            Ok(HttpResponse::ServiceUnavailable().json(status(&context, "unavailable")))
-        }
+        Ok(Err(_)) | Err(_) => Ok(not_ready(&context, "unavailable")),
     }
 }

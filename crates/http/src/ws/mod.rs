@@ -9,7 +9,7 @@ mod driver;
 mod guard;
 mod session;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -72,12 +72,10 @@ pub(crate) async fn connect(
     if context.stop.is_cancelled() {
         return Err(kith_app::Error::Overloaded.into());
     }
-    let place = context.counts.enter(principal.user_id, address).ok_or_else(|| {
-        Problem::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "rate_limited",
-            "as many sockets are open as one person or address may have: close one first",
-        )
+    let place = context.counts.enter(principal.user_id, address).ok_or_else(|| Problem {
+        detail: "as many sockets are open as one person or address may have: close one first"
+            .into(),
+        ..Problem::rate_limited(Duration::from_secs(1))
     })?;
     driver::upgrade(context, &request, payload, principal, worker.0, place)
 }

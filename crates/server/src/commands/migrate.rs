@@ -2,12 +2,17 @@
 
 use kith_storage::sqlite::{Options, Sqlite};
 
-use crate::{Failure, config::Config, lifecycle::lock};
+use crate::{
+    Failure,
+    config::Config,
+    lifecycle::{lock, private},
+};
 
 /// Applies what is missing.
 pub(crate) fn up(config: &Config) -> Result<(), Failure> {
     let _locks = lock(config)?;
     let path = config.sqlite_path()?;
+    private(&path)?;
     Sqlite::open(&path, Options::default())?.close();
     println!("{} is up to date", path.display());
     Ok(())

@@ -94,3 +94,24 @@ fn devices_are_listed_page_by_page() {
         assert_eq!(seen.len(), 5);
     });
 }
+
+#[test]
+fn who_came_later_hears_nothing_of_what_came_before() {
+    run(async {
+        let app = TestApp::start().await;
+        let (ann, bob, late) =
+            (app.user("ann").await, app.user("bob").await, app.user("late").await);
+        let group = ann.group("ours", &[&bob]).await;
+        let (first, second) =
+            (ann.send(group, "before").await, ann.send(group, "before too").await);
+        ann.client.add_members(group, &[late.id]).await.unwrap();
+        let (mut early, mut newcomer) = (bob.raw().await, late.raw().await);
+        ann.client.edit(first.id, "not for all").await.unwrap();
+        ann.client.delete(second.id).await.unwrap();
+        ann.send(group, "for all").await;
+        soon("the edit", early.expect("message_updated")).await.unwrap();
+        soon("the deletion", early.expect("message_deleted")).await.unwrap();
+        let heard = soon("a frame", newcomer.next_json()).await.unwrap();
+        assert_eq!(heard["message"]["content"], "for all", "{heard}");
+    });
+}

@@ -134,11 +134,10 @@ fn a_page_may_begin_anywhere() {
         }
         // Numbers beyond all messages are numbers all the same.
         for (query, count) in [
-            ("before=-5", 0),
-            ("after=-5", 50),
+            ("before=0", 0),
+            ("after=0", 50),
             (&*format!("before={}", i64::MAX), 50),
             (&*format!("after={}", i64::MAX), 0),
-            (&*format!("around={}", i64::MIN), 50),
             (&*format!("around={}", i64::MAX), 50),
         ] {
             let answer = bob.get(&format!("/v1/conversations/{group}/messages?{query}")).await;

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use diesel::prelude::*;
+use diesel::{prelude::*, sqlite::SqliteConnection};
 use kith_domain::{
-    ConversationId, MessageId, Refusal, Timestamp, conversation::Version, message::Message,
+    ConversationId, MessageId, Refusal, Timestamp,
+    conversation::{Conversation, Kind, Seq, Version},
+    event::Audience,
+    message::Message,
     text::Content,
 };
 use kith_ports::log::{Applied, Rejected};
@@ -13,7 +16,7 @@ use super::{Outcome, guarded, statements::ReviseMessage, working_set::WorkingSet
 use crate::{
     queries::{answered, messages_with_answered},
     rows::{MessageRow, StoredMessage, message},
-    schema::messages,
+    schema::{members, messages},
     sqlite::error::Work,
     types::Key,
 };
@@ -52,19 +55,18 @@ pub(super) fn delete(
     message_id: MessageId,
     member_epoch: i64,
 ) -> Work<Outcome> {
-    let conversation = match guarded(set.slot(id), member_epoch) {
-        Ok(slot) => Arc::clone(&slot.conversation),
-        Err(rejected) => return Ok(Err(rejected)),
-    };
+    if let Err(rejected) = guarded(set.slot(id), member_epoch) {
+        return Ok(Err(rejected));
+    }
     let Some(before) = find(set, id, message_id)? else {
         return Ok(Err(Refusal::not_found().into()));
     };
     if before.deleted_at.is_some() {
-        return Ok(Ok(Applied::Deleted(Arc::new(before), conversation, false)));
+        return Ok(Ok(Applied::Deleted(Arc::new(before), None)));
     }
     let after = Message { content: None, deleted_at: Some(at), ..before };
     set.forget_who_is_behind(id);
-    revise(set, after, |message, conversation| Applied::Deleted(message, conversation, true))
+    revise(set, after, |message, audience| Applied::Deleted(message, Some(audience)))
 }
 
 fn find(
@@ -85,7 +87,7 @@ fn find(
 fn revise(
     set: &mut WorkingSet<'_>,
     message: Message,
-    applied: impl FnOnce(Arc<Message>, Arc<kith_domain::conversation::Conversation>) -> Applied,
+    applied: impl FnOnce(Arc<Message>, Audience) -> Applied,
 ) -> Work<Outcome> {
     let Some(slot) = set.slot(message.conversation_id) else {
         return Ok(Err(Refusal::not_found().into()));
@@ -101,5 +103,24 @@ fn revise(
         version: &message.version,
     }
     .execute(set.connection)?;
-    Ok(Ok(applied(Arc::new(message), conversation)))
+    let audience = seen_by(set.connection, &conversation, message.seq)?;
+    Ok(Ok(applied(Arc::new(message), audience)))
+}
+
+/// Those to whom a message is visible: who came later, or hid what came before, hears nothing of it.
+fn seen_by(
+    connection: &mut SqliteConnection,
+    conversation: &Conversation,
+    seq: Seq,
+) -> Work<Audience> {
+    if conversation.kind == Kind::Channel {
+        return Ok(conversation.audience());
+    }
+    let members: Vec<Key> = members::table
+        .filter(members::conversation_id.eq(Key::from(conversation.id)))
+        .filter(members::left_seq.is_null())
+        .filter(members::first_seq.le(seq))
+        .select(members::user_id)
+        .get_results(connection)?;
+    Ok(Audience::Users(members.into_iter().map(Into::into).collect()))
 }

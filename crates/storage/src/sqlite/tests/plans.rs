@@ -79,10 +79,12 @@ async fn no_statement_walks_through_a_table() {
                 && !["SCAN CONSTANT ROW", "SCAN store"].contains(&step.as_str())
                 && !step.starts_with("SCAN (subquery")
                 && !step.starts_with("SCAN counted");
-            // A conversation or a channel's members can be as long as a table.
+            // A conversation or a channel's members can be as long as a table. Only whom an edit is
+            // told to is read from all members, and not for channels: a group has 1,024 at most.
             let walks = walks
                 || step.starts_with("SEARCH me")
-                    && step.ends_with("PRIMARY KEY (conversation_id=?)");
+                    && step.ends_with("PRIMARY KEY (conversation_id=?)")
+                    && !sql.ends_with("(`members`.`first_seq` <= ?))");
             assert!(!walks, "{step}\n{plan:#?}\n{sql}");
         }
     }
