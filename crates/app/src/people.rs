@@ -86,3 +86,73 @@ impl People {
         Ok(seen.collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kith_domain::{Code, user::Privacy};
+    use kith_ports::{MockUserStore, StoreError, live::MockPresenceBoard};
+
+    use super::*;
+    use crate::fixtures::{account, user};
+
+    fn showing(n: u128, last_seen: Visibility) -> User {
+        User { privacy: Privacy { last_seen, read_receipts: true }, ..account(n) }
+    }
+
+    /// People over `users`, all of whom are online.
+    fn over(users: MockUserStore) -> People {
+        let mut board = MockPresenceBoard::new();
+        board.expect_online().returning(|asked| vec![true; asked.len()]);
+        People::new(Arc::new(users), Arc::new(board))
+    }
+
+    #[tokio::test]
+    async fn each_is_seen_as_far_as_he_allows() {
+        let mut users = MockUserStore::new();
+        users.expect_have_written_to().times(1).returning(|viewer, asked| {
+            assert_eq!((viewer, asked), (user(9), &[user(2), user(3)][..]));
+            Ok(vec![user(3)])
+        });
+        let all = vec![
+            showing(1, Visibility::Everyone),
+            showing(2, Visibility::Contacts),
+            showing(3, Visibility::Contacts),
+            showing(4, Visibility::Nobody),
+        ];
+        let seen = over(users).seen_by(user(9), all).await.unwrap();
+        let presence: Vec<Presence> = seen.iter().map(|seen| seen.presence).collect();
+        assert_eq!(
+            presence,
+            [Presence::Online, Presence::Hidden, Presence::Online, Presence::Hidden]
+        );
+    }
+
+    #[tokio::test]
+    async fn nobody_is_asked_for_contacts_where_nobody_hides() {
+        let mut users = MockUserStore::new();
+        users.expect_have_written_to().never();
+        let seen = over(users).seen_by(user(9), vec![account(1)]).await.unwrap();
+        assert_eq!(seen[0].presence, Presence::Online);
+    }
+
+    #[tokio::test]
+    async fn an_unknown_person_is_not_found_and_a_store_that_fails_is_no_refusal() {
+        let mut users = MockUserStore::new();
+        users.expect_find().returning(|_| Ok(Vec::new()));
+        let error = over(users).profile(user(9), user(1)).await.unwrap_err();
+        assert_eq!(error.code(), Some(Code::NotFound));
+        let mut users = MockUserStore::new();
+        users.expect_find().returning(|_| Err(StoreError::Busy));
+        let error = over(users).profile(user(9), user(1)).await.unwrap_err();
+        assert!(matches!(error, crate::Error::Overloaded));
+    }
+
+    #[tokio::test]
+    async fn a_full_page_says_where_the_next_one_begins() {
+        let mut users = MockUserStore::new();
+        users.expect_search().returning(|_, _, limit| Ok((1..).map(account).take(limit).collect()));
+        let page = over(users).search(user(9), "user", None, 2).await.unwrap();
+        assert_eq!(page.items.len(), 2);
+        assert_eq!(page.next, Some(UserCursor("user_2".to_owned())));
+    }
+}

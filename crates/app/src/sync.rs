@@ -85,3 +85,85 @@ impl SyncService {
         Ok(horizon)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kith_ports::{
+        MockConversationStore, MockMessageStore, MockUserStore, StoreError,
+        live::MockPresenceBoard, log::MockConversationLog,
+    };
+
+    use super::*;
+    use crate::{
+        Error,
+        fixtures::{self, Recorder, account, user},
+        messaging::LaneOptions,
+    };
+
+    fn token() -> SyncFrom {
+        SyncFrom { incarnation: [7; 16], since: 3, resume: None }
+    }
+
+    fn over(conversations: MockConversationStore, users: MockUserStore) -> SyncService {
+        let mut board = MockPresenceBoard::new();
+        board.expect_online().returning(|asked| vec![false; asked.len()]);
+        let users: Arc<dyn UserStore> = Arc::new(users);
+        let messaging = fixtures::messaging(
+            MockConversationLog::new(),
+            MockMessageStore::new(),
+            MockConversationStore::new(),
+            Recorder::new(),
+            LaneOptions::default(),
+        );
+        let people = People::new(users.clone(), Arc::new(board));
+        SyncService::new(Arc::new(conversations), users, people, messaging)
+    }
+
+    fn answering(read: impl Fn() -> SyncRead + Send + Sync + 'static) -> MockConversationStore {
+        let mut conversations = MockConversationStore::new();
+        conversations.expect_sync().returning(move |_, _, _| Ok(read()));
+        conversations
+    }
+
+    fn body(has_more: bool) -> SyncRead {
+        SyncRead::Body(Box::new(SyncBody {
+            next: token(),
+            has_more,
+            conversations: Vec::new(),
+            removed: Vec::new(),
+            users: Vec::new(),
+        }))
+    }
+
+    #[tokio::test]
+    async fn a_token_of_a_database_that_was_replaced_is_refused() {
+        let service = over(answering(|| SyncRead::Foreign), MockUserStore::new());
+        let error = service.sync(user(1), Some(token()), 10).await.unwrap_err();
+        assert_eq!(error.code(), Some(Code::InvalidCursor));
+    }
+
+    #[tokio::test]
+    async fn presence_comes_with_the_last_page() {
+        let mut users = MockUserStore::new();
+        users.expect_correspondents().times(1).returning(|_| Ok(vec![user(2)]));
+        users.expect_find().returning(|ids| {
+            Ok((1..=2).map(account).filter(|user| ids.contains(&user.id)).collect())
+        });
+        let last = std::sync::atomic::AtomicBool::new(false);
+        let pages = answering(move || body(!last.swap(true, std::sync::atomic::Ordering::SeqCst)));
+        let service = over(pages, users);
+        let first = service.sync(user(1), None, 10).await.unwrap();
+        assert!(first.presence.is_empty());
+        let second = service.sync(user(1), Some(first.body.next), 10).await.unwrap();
+        assert_eq!(second.presence[0].user.id, user(2));
+        assert_eq!(second.me.id, user(1));
+    }
+
+    #[tokio::test]
+    async fn a_store_that_fails_gives_no_mark() {
+        let mut conversations = MockConversationStore::new();
+        conversations.expect_horizon().returning(|| Err(StoreError::Unavailable("gone".into())));
+        let service = over(conversations, MockUserStore::new());
+        assert!(matches!(service.mark().await, Err(Error::Unavailable(_))));
+    }
+}
