@@ -17,23 +17,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{Error, Result};
 
-/// The limits, as they are configured. 0 turns one off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Messages a person may send in a second; five times that at once.
-    pub messages_per_second: u32,
-    /// REST requests a person may make in a second.
-    pub requests_per_second: u32,
-    /// Failed logins an address may make in a minute; an account is allowed a third of it.
-    pub logins_per_minute: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { messages_per_second: 100, requests_per_second: 200, logins_per_minute: 30 }
-    }
-}
-
 /// What a person's rate allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {

@@ -150,7 +150,7 @@ async fn record(users: Arc<dyn UserStore>, mut moments: mpsc::Receiver<Seen>) {
 
 #[cfg(test)]
 mod tests {
-    use kith_domain::user::Privacy;
+    use kith_domain::user::{Privacy, User};
     use kith_ports::{MockUserStore, live::MockPresenceBoard};
     use kith_testkit::FixedClock;
 
@@ -180,8 +180,6 @@ mod tests {
         users.expect_contacts().returning(|_| Ok(vec![user(2), user(3)]));
         users
     }
-
-    use kith_domain::user::User;
 
     #[tokio::test]
     async fn contacts_hear_of_the_first_device_only() {

@@ -76,11 +76,11 @@ pub enum LogFormat {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Messages a person may send in a second.
+    /// Messages a person may send in a second; five times that at once.
     pub messages_per_second: u32,
     /// Requests a person may make in a second.
     pub requests_per_second: u32,
-    /// Failed logins an address may make in a minute.
+    /// Failed logins an address may make in a minute; an account is allowed a third of it.
     pub logins_per_minute: u32,
     /// Sockets a person may have.
     pub sockets_per_user: u32,
@@ -148,11 +148,10 @@ impl Default for Log {
 
 impl Default for Limits {
     fn default() -> Self {
-        let rates = kith_app::limits::Limits::default();
         Self {
-            messages_per_second: rates.messages_per_second,
-            requests_per_second: rates.requests_per_second,
-            logins_per_minute: rates.logins_per_minute,
+            messages_per_second: 100,
+            requests_per_second: 200,
+            logins_per_minute: 30,
             sockets_per_user: 50,
             sockets_per_address: 1_000,
         }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{TestApp, run, soon};
+use crate::support::{Ask as _, PASSWORD, TestApp, run, soon};
 
 #[test]
 fn edits_of_one_socket_take_effect_in_the_order_in_which_they_were_sent() {
@@ -113,5 +113,24 @@ fn who_came_later_hears_nothing_of_what_came_before() {
         soon("the deletion", early.expect("message_deleted")).await.unwrap();
         let heard = soon("a frame", newcomer.next_json()).await.unwrap();
         assert_eq!(heard["message"]["content"], "for all", "{heard}");
+    });
+}
+
+#[test]
+fn logins_that_wait_for_their_turn_have_not_failed() {
+    run(async {
+        let app = TestApp::with(|config| config.limits.logins_per_minute = 30).await;
+        app.user("ann").await;
+        let mut logins = tokio::task::JoinSet::new();
+        for _ in 0..60 {
+            let client = app.anonymous();
+            logins.spawn(async move {
+                let body = json!({"username": "ann", "password": PASSWORD});
+                client.ask("POST", "/v1/auth/login", Some(body)).await.status
+            });
+        }
+        while let Some(status) = logins.join_next().await {
+            assert_eq!(status.unwrap(), 200);
+        }
     });
 }
