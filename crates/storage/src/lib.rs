@@ -11,9 +11,11 @@
 //! [`kith_ports::log`]), and for that it asks the domain. It knows nothing of lanes, sockets or
 //! HTTP, and no other room knows Diesel.
 
+mod failure;
 mod queries;
 mod rows;
 mod schema;
+mod statement;
 mod types;
 mod words;
 

@@ -5,12 +5,14 @@
 
 mod conversations;
 mod limit;
+mod locked;
 mod messages;
 mod users;
 
 pub(crate) use self::{
     conversations::{Unread, activity, is_current, is_shown, memberships},
     limit::{at_most, one_more},
+    locked::locked,
     messages::{answered, messages_with_answered},
     users::people,
 };

@@ -3,34 +3,10 @@
 //! Diesel hands on SQLite's message, not its code. The messages compared here are those of
 //! `sqlite3_errstr`, which are part of the library that is built in.
 
-use std::error::Error;
-
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use kith_ports::StoreError;
 
-/// What a job inside a store returns.
-pub(super) type Work<T> = Result<T, Failure>;
-
-/// How a job fails, before it is known what that means to the caller.
-#[derive(Debug)]
-pub(super) enum Failure {
-    /// The database's word.
-    Database(DieselError),
-    /// The store's own.
-    Store(StoreError),
-}
-
-impl From<DieselError> for Failure {
-    fn from(error: DieselError) -> Self {
-        Self::Database(error)
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
+use crate::failure::Failure;
 
 /// Where in a transaction something failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,11 +15,6 @@ pub(super) enum Stage {
     Before,
     /// The commit itself failed.
     Commit,
-}
-
-/// A cause that has no type of its own.
-pub(super) fn cause(what: impl Into<String>) -> Box<dyn Error + Send + Sync> {
-    what.into().into()
 }
 
 /// What `failure` means to the caller.

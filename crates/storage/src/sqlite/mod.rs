@@ -4,35 +4,54 @@
 //! answered (`synchronous = FULL`). Every read is one snapshot (write-ahead log). Nothing here
 //! keeps a second process away from the file: the server holds a lock on its data directory.
 
-mod cards;
-mod changes;
+/// Runs one statement.
+macro_rules! query {
+    ($store:ident, $work:ident($($argument:expr),*)) => {
+        $store.read(move |connection| $work(connection, $($argument),*)).await
+    };
+}
+
+/// Runs statements that all see the same state.
+macro_rules! snapshot {
+    ($store:ident, $work:ident($($argument:expr),*)) => {
+        $store.read(move |connection| $work(connection, $($argument),*)).await
+    };
+}
+
+/// Runs statements as one that is durable when it is answered.
+macro_rules! transact {
+    ($store:ident, $work:ident($($argument:expr),*)) => {
+        $store.transact(move |connection| $work(connection, $($argument),*)).await
+    };
+}
+
 mod checkpoint;
 mod connection;
-mod conversations;
 mod error;
 mod log;
-mod messages;
 mod migrate;
-mod purge;
-mod sessions;
-mod statement;
+mod send;
 mod store;
-mod sync;
+#[path = "../stores/mod.rs"]
+mod stores;
 #[cfg(test)]
 mod tests;
 mod threads;
-mod users;
 
 use std::{path::Path, sync::Arc};
 
-use diesel::{ConnectionError, sqlite::SqliteConnection};
+use diesel::{
+    ConnectionError, RunQueryDsl, sqlite::Sqlite as Backend, sqlite::SqliteConnection as Connection,
+};
 use kith_ports::StoreResult;
+use maybe_async::must_be_sync as either;
 
 pub use self::migrate::{MigrationState, OpenError};
 use self::{
-    error::Work,
+    Sqlite as Store,
     threads::{PurgeList, StartError, Threads},
 };
+use crate::failure::Work;
 
 /// How a database is opened.
 #[derive(Clone, Copy, Debug)]
@@ -98,16 +117,16 @@ impl Sqlite {
         self.threads.close();
     }
 
-    async fn write<T: Send + 'static>(
+    async fn transact<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut SqliteConnection) -> Work<T> + Send + 'static,
+        work: impl FnOnce(&mut Connection) -> Work<T> + Send + 'static,
     ) -> StoreResult<T> {
-        self.threads.write(work).await
+        self.threads.transact(work).await
     }
 
     async fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut SqliteConnection) -> Work<T> + Send + 'static,
+        work: impl FnOnce(&mut Connection) -> Work<T> + Send + 'static,
     ) -> StoreResult<T> {
         self.threads.read(work).await
     }

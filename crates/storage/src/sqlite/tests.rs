@@ -305,7 +305,7 @@ async fn a_panicking_job_writes_nothing_and_takes_nobody_down() {
     let sqlite = database.open();
     let (group, _) = furnish(&sqlite).await;
     let panicked = sqlite
-        .write(|connection| -> super::Work<()> {
+        .transact(|connection| -> super::Work<()> {
             connection.batch_execute("DELETE FROM messages")?;
             panic!("as a test")
         })
@@ -325,7 +325,7 @@ async fn a_full_disk_is_told_and_forgiven() {
     let (group, _) = furnish(&sqlite).await;
     let limit = |sql: &'static str| {
         let sqlite = sqlite.clone();
-        async move { sqlite.write(|connection| Ok(connection.batch_execute(sql)?)).await }
+        async move { sqlite.transact(|connection| Ok(connection.batch_execute(sql)?)).await }
     };
     // A limit below what there is means: not one page more.
     limit("PRAGMA max_page_count = 1").await.unwrap();

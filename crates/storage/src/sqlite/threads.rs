@@ -23,9 +23,10 @@ use tokio::{sync::oneshot, time::timeout};
 use super::{
     checkpoint,
     connection::{self, Purpose},
-    error::{Failure, Stage, Work, cause, meaning},
-    purge,
+    error::{Stage, meaning},
+    stores::purge,
 };
+use crate::failure::{Failure, Work, cause};
 
 /// How long a job may wait for a place in the queue, and a read for its answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -77,7 +78,7 @@ impl Threads {
     }
 
     /// Runs `work` as one transaction on the writing thread.
-    pub(super) async fn write<T: Send + 'static>(
+    pub(super) async fn transact<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut SqliteConnection) -> Work<T> + Send + 'static,
     ) -> StoreResult<T> {

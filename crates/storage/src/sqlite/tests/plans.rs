@@ -56,7 +56,7 @@ async fn no_statement_walks_through_a_table() {
             Ok(())
         }
     };
-    sqlite.write(install()).await.unwrap();
+    sqlite.transact(install()).await.unwrap();
     sqlite.read(install()).await.unwrap();
     use_everything(&sqlite, group, chat).await;
 

@@ -4,17 +4,18 @@
 //! head or his place in it were last written. So a sync costs as much as he has conversations,
 //! however long he was away.
 
-use diesel::{dsl::not, prelude::*, sqlite::SqliteConnection};
+use diesel::{dsl::not, prelude::*};
 use kith_domain::{ConversationId, UserId, conversation::Kind, user::User};
 use kith_ports::{SyncBody, SyncFrom, SyncRead};
 
 use super::{
+    Connection, RunQueryDsl,
     cards::{Place, dress},
-    error::Work,
-    store, users as accounts,
+    either, store, users as accounts,
 };
 use crate::{
-    queries::{is_current, is_shown, memberships, one_more},
+    failure::Work,
+    queries::{at_most, is_current, is_shown, memberships, one_more},
     rows::{ConversationRow, HeadRow, MemberRow},
     schema::{conversations, heads, members, users},
     types::Key,
@@ -25,13 +26,14 @@ const FIRST_PROFILES: usize = 1_000;
 /// What a sync without a token begins from: every transaction has a higher number.
 pub(super) const BEGINNING: i64 = 0;
 
-pub(super) fn sync(
-    connection: &mut SqliteConnection,
+#[either]
+pub(super) async fn sync(
+    connection: &mut Connection,
     viewer: UserId,
     from: Option<SyncFrom>,
     limit: usize,
 ) -> Work<SyncRead> {
-    let now = store::horizon(connection)?;
+    let now = store::horizon(connection).await?;
     let from = from.unwrap_or(SyncFrom { since: BEGINNING, ..now.clone() });
     // A token from the future is of a database that was put back.
     if from.incarnation != now.incarnation || from.since > now.since {
@@ -40,7 +42,7 @@ pub(super) fn sync(
     let since = from.since;
     let (horizon, after) = from.resume.map_or((now.since, None), |(at, id)| (at, Some(id)));
 
-    let rows = touched(connection, viewer, since, after, limit)?;
+    let rows = touched(connection, viewer, since, after, limit).await?;
     let has_more = rows.len() > limit;
     let mut last = after;
     let (mut places, mut removed) = (Vec::new(), Vec::new());
@@ -55,7 +57,7 @@ pub(super) fn sync(
             places.push(place);
         }
     }
-    let users = if has_more { Vec::new() } else { profiles(connection, viewer, since)? };
+    let users = if has_more { Vec::new() } else { profiles(connection, viewer, since).await? };
     let next = match last.filter(|_| has_more) {
         Some(id) => SyncFrom { since, resume: Some((horizon, id)), ..now },
         None => SyncFrom { since: horizon, resume: None, ..now },
@@ -63,15 +65,16 @@ pub(super) fn sync(
     Ok(SyncRead::Body(Box::new(SyncBody {
         next,
         has_more,
-        conversations: dress(connection, viewer, places)?,
+        conversations: dress(connection, viewer, places).await?,
         removed,
         users,
     })))
 }
 
 /// The viewer's conversations that were written since, by id, one more than `limit`.
-fn touched(
-    connection: &mut SqliteConnection,
+#[either]
+async fn touched(
+    connection: &mut Connection,
     viewer: UserId,
     since: i64,
     after: Option<ConversationId>,
@@ -88,7 +91,7 @@ fn touched(
     if since == BEGINNING {
         // He has nothing yet that could be taken from him.
         let query = query.filter(is_current()).filter(is_shown());
-        return Ok(one_more(limit, query).load(connection)?);
+        return Ok(one_more(limit, query).load(connection).await.await?);
     }
     // What goes on where he is no more does not concern him, but that it was deleted does.
     let deleted = conversations::deleted_at.is_not_null().and(conversations::changed.ge(since));
@@ -105,20 +108,18 @@ fn touched(
             .and(his_place.or(the_rest))
             .or(gone.and(his_place.or(members::left_seq.is_null().and(deleted)))),
     );
-    Ok(one_more(limit, query).load(connection)?)
+    Ok(one_more(limit, query).load(connection).await.await?)
 }
 
 /// Profiles written since, of people with whom the viewer shares a direct chat or a small group.
-fn profiles(connection: &mut SqliteConnection, viewer: UserId, since: i64) -> Work<Vec<User>> {
-    let any: Option<Key> = users::table
-        .filter(users::changed.ge(since))
-        .select(users::id)
-        .get_result(connection)
-        .optional()?;
+#[either]
+async fn profiles(connection: &mut Connection, viewer: UserId, since: i64) -> Work<Vec<User>> {
+    let written = users::table.filter(users::changed.ge(since)).select(users::id);
+    let any: Option<Key> = at_most(1, written).get_result(connection).await.optional()?;
     if any.is_none() {
         return Ok(Vec::new());
     }
     let most = if since == BEGINNING { FIRST_PROFILES } else { usize::MAX };
-    let ids = accounts::companions(connection, viewer, Kind::Channel, since, most)?;
-    accounts::find(connection, &ids)
+    let ids = accounts::companions(connection, viewer, Kind::Channel, since, most).await?;
+    accounts::find(connection, &ids).await
 }

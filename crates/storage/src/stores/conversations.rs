@@ -1,7 +1,7 @@
 //! Reads of conversations and members.
 
 use async_trait::async_trait;
-use diesel::{dsl::sql, prelude::*, sql_types::Bool, sqlite::SqliteConnection};
+use diesel::{dsl::sql, prelude::*, sql_types::Bool};
 use kith_domain::{
     ConversationId, UserId,
     conversation::{Conversation, Head, Version},
@@ -13,14 +13,15 @@ use kith_ports::{
 };
 
 use super::{
-    Sqlite,
+    Connection, RunQueryDsl, Store,
     cards::{self, Place, card, dress},
     changes::changes,
-    error::Work,
-    store,
+    either,
+    store::horizon,
     sync::sync,
 };
 use crate::{
+    failure::Work,
     queries::{activity, is_current, is_shown, memberships, one_more, people},
     rows::{ConversationRow, HeadRow, MemberRow, UserRow, kind_number},
     schema::{conversations, heads, members, users},
@@ -28,13 +29,13 @@ use crate::{
 };
 
 #[async_trait]
-impl ConversationStore for Sqlite {
+impl ConversationStore for Store {
     async fn card(
         &self,
         viewer: UserId,
         id: ConversationId,
     ) -> StoreResult<Option<ConversationCard>> {
-        self.read(move |connection| card(connection, viewer, id)).await
+        snapshot!(self, card(viewer, id))
     }
 
     async fn inbox(
@@ -44,7 +45,7 @@ impl ConversationStore for Sqlite {
         after: Option<InboxCursor>,
         limit: usize,
     ) -> StoreResult<Catalog> {
-        self.read(move |connection| inbox(connection, viewer, filter, after, limit)).await
+        snapshot!(self, inbox(viewer, filter, after, limit))
     }
 
     async fn members(
@@ -54,13 +55,7 @@ impl ConversationStore for Sqlite {
         after: Option<MemberCursor>,
         limit: usize,
     ) -> StoreResult<Option<Page<Member, MemberCursor>>> {
-        self.read(move |connection| {
-            if cards::place(connection, viewer, id)?.is_none() {
-                return Ok(None);
-            }
-            list_members(connection, id, after, limit).map(Some)
-        })
-        .await
+        snapshot!(self, members(viewer, id, after, limit))
     }
 
     async fn members_named(
@@ -69,19 +64,7 @@ impl ConversationStore for Sqlite {
         named: &[UserId],
     ) -> StoreResult<Vec<Member>> {
         let named: Vec<Key> = named.iter().copied().map(Key::from).collect();
-        self.read(move |connection| {
-            let rows: Vec<(MemberRow, UserRow)> = people()
-                .inner_join(members::table.on(members::user_id.eq(users::id)))
-                .inner_join(conversations::table.on(conversations::id.eq(members::conversation_id)))
-                .filter(members::conversation_id.eq(Key::from(id)))
-                .filter(members::user_id.eq_any(named))
-                .filter(is_current())
-                .order((members::joined_at.asc(), members::user_id.asc()))
-                .select((MemberRow::as_select(), UserRow::as_select()))
-                .load(connection)?;
-            Ok(rows.into_iter().map(listed).collect::<Result<_, StoreError>>()?)
-        })
-        .await
+        query!(self, members_named(id, named))
     }
 
     async fn snapshot(
@@ -90,23 +73,11 @@ impl ConversationStore for Sqlite {
         users: &[UserId],
     ) -> StoreResult<Option<Snapshot>> {
         let users = users.to_vec();
-        self.read(move |connection| snapshot(connection, id, &users)).await
+        snapshot!(self, snapshot(id, &users))
     }
 
     async fn topics(&self, member: UserId) -> StoreResult<Vec<Topic>> {
-        self.read(move |connection| {
-            let rows: Vec<(Key, i64)> = memberships()
-                .filter(members::user_id.eq(Key::from(member)))
-                .filter(is_current())
-                .filter(conversations::user_a.is_null())
-                .select((members::conversation_id, heads::member_epoch))
-                .load(connection)?;
-            Ok(rows
-                .into_iter()
-                .map(|(id, member_epoch)| Topic { conversation_id: id.into(), member_epoch })
-                .collect())
-        })
-        .await
+        query!(self, topics(member))
     }
 
     async fn changes(
@@ -116,7 +87,7 @@ impl ConversationStore for Sqlite {
         since: Version,
         limit: usize,
     ) -> StoreResult<Option<Changes>> {
-        self.read(move |connection| changes(connection, viewer, id, since, limit)).await
+        snapshot!(self, changes(viewer, id, since, limit))
     }
 
     async fn sync(
@@ -125,17 +96,66 @@ impl ConversationStore for Sqlite {
         from: Option<SyncFrom>,
         limit: usize,
     ) -> StoreResult<SyncRead> {
-        self.read(move |connection| sync(connection, viewer, from, limit)).await
+        snapshot!(self, sync(viewer, from, limit))
     }
 
     async fn horizon(&self) -> StoreResult<SyncFrom> {
-        self.read(store::horizon).await
+        query!(self, horizon())
     }
 }
 
+#[either]
+async fn members(
+    connection: &mut Connection,
+    viewer: UserId,
+    id: ConversationId,
+    after: Option<MemberCursor>,
+    limit: usize,
+) -> Work<Option<Page<Member, MemberCursor>>> {
+    if cards::place(connection, viewer, id).await?.is_none() {
+        return Ok(None);
+    }
+    list_members(connection, id, after, limit).await.map(Some)
+}
+
+#[either]
+async fn members_named(
+    connection: &mut Connection,
+    id: ConversationId,
+    named: Vec<Key>,
+) -> Work<Vec<Member>> {
+    let rows: Vec<(MemberRow, UserRow)> = people()
+        .inner_join(members::table.on(members::user_id.eq(users::id)))
+        .inner_join(conversations::table.on(conversations::id.eq(members::conversation_id)))
+        .filter(members::conversation_id.eq(Key::from(id)))
+        .filter(members::user_id.eq_any(named))
+        .filter(is_current())
+        .order((members::joined_at.asc(), members::user_id.asc()))
+        .select((MemberRow::as_select(), UserRow::as_select()))
+        .load(connection)
+        .await?;
+    Ok(rows.into_iter().map(listed).collect::<Result<_, StoreError>>()?)
+}
+
+#[either]
+async fn topics(connection: &mut Connection, member: UserId) -> Work<Vec<Topic>> {
+    let rows: Vec<(Key, i64)> = memberships()
+        .filter(members::user_id.eq(Key::from(member)))
+        .filter(is_current())
+        .filter(conversations::user_a.is_null())
+        .select((members::conversation_id, heads::member_epoch))
+        .load(connection)
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(id, member_epoch)| Topic { conversation_id: id.into(), member_epoch })
+        .collect())
+}
+
 /// A conversation with its head and when it was deleted; deleted ones too.
-pub(super) fn find(
-    connection: &mut SqliteConnection,
+#[either]
+pub(super) async fn find(
+    connection: &mut Connection,
     id: ConversationId,
 ) -> Work<Option<(Conversation, Head, Option<Moment>)>> {
     let row: Option<(ConversationRow, HeadRow)> = conversations::table
@@ -143,14 +163,16 @@ pub(super) fn find(
         .filter(conversations::id.eq(Key::from(id)))
         .select((ConversationRow::as_select(), HeadRow::as_select()))
         .get_result(connection)
+        .await
         .optional()?;
     let Some((conversation, head)) = row else { return Ok(None) };
     let deleted_at = conversation.deleted_at;
     Ok(Some((conversation.try_into()?, head.into(), deleted_at)))
 }
 
-fn inbox(
-    connection: &mut SqliteConnection,
+#[either]
+async fn inbox(
+    connection: &mut Connection,
     viewer: UserId,
     filter: InboxFilter,
     after: Option<InboxCursor>,
@@ -176,11 +198,11 @@ fn inbox(
         query = query.filter(members::pinned.lt(pinned).or(same_pin));
     }
     let rows: Vec<(MemberRow, ConversationRow, HeadRow)> =
-        one_more(limit, query).load(connection)?;
+        one_more(limit, query).load(connection).await.await?;
     let has_more = rows.len() > limit;
     let places =
         rows.into_iter().take(limit).map(Place::new).collect::<Result<Vec<_>, StoreError>>()?;
-    let items = dress(connection, viewer, places)?;
+    let items = dress(connection, viewer, places).await?;
     let next = items.last().filter(|_| has_more).map(|last| InboxCursor {
         pinned: last.my.pinned,
         active_at: last.head.last_message_at.unwrap_or(last.conversation.created_at),
@@ -200,8 +222,9 @@ pub(super) fn listed((member, user): (MemberRow, UserRow)) -> Result<Member, Sto
     })
 }
 
-fn list_members(
-    connection: &mut SqliteConnection,
+#[either]
+async fn list_members(
+    connection: &mut Connection,
     id: ConversationId,
     after: Option<MemberCursor>,
     limit: usize,
@@ -222,7 +245,7 @@ fn list_members(
             .filter(members::joined_at.ge(joined_at))
             .filter(members::joined_at.gt(joined_at).or(same_time));
     }
-    let rows: Vec<(MemberRow, UserRow)> = one_more(limit, query).load(connection)?;
+    let rows: Vec<(MemberRow, UserRow)> = one_more(limit, query).load(connection).await.await?;
     let has_more = rows.len() > limit;
     let items = rows.into_iter().take(limit).map(listed).collect::<Result<Vec<_>, StoreError>>()?;
     let next = items
@@ -232,12 +255,13 @@ fn list_members(
     Ok(Page { items, next })
 }
 
-fn snapshot(
-    connection: &mut SqliteConnection,
+#[either]
+async fn snapshot(
+    connection: &mut Connection,
     id: ConversationId,
     users: &[UserId],
 ) -> Work<Option<Snapshot>> {
-    let Some((conversation, head, None)) = find(connection, id)? else { return Ok(None) };
+    let Some((conversation, head, None)) = find(connection, id).await? else { return Ok(None) };
     let key = Key::from(id);
     let owners: i64 = members::table
         .filter(members::conversation_id.eq(key))
@@ -245,13 +269,16 @@ fn snapshot(
         .filter(sql::<Bool>("members.role = 2"))
         .filter(members::left_seq.is_null())
         .count()
-        .get_result(connection)?;
+        .get_result(connection)
+        .await?;
     let rows: Vec<MemberRow> = members::table
         .filter(members::conversation_id.eq(key))
         .filter(members::user_id.eq_any(users.iter().copied().map(Key::from)))
         .filter(members::left_seq.is_null())
         .select(MemberRow::as_select())
-        .load(connection)?;
+        .load(connection)
+        .await
+        .await?;
     let members = rows
         .into_iter()
         .map(|row| Ok(MemberSnapshot { user_id: row.user_id.into(), role: row.role()? }))

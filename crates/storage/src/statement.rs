@@ -6,7 +6,8 @@
 
 /// Makes a statement: `Name { field: Type } [-> SqlTypes] { "text", {field: SqlType}, "text", … }`.
 ///
-/// Fields are borrowed, so that nothing is copied to be bound.
+/// Fields are borrowed, so that nothing is copied to be bound. `Backend` must be in scope: the one
+/// the statement is for.
 macro_rules! statement {
     (
         $(#[$doc:meta])*
@@ -16,16 +17,16 @@ macro_rules! statement {
         $(#[$doc])*
         #[derive(Debug)]
         #[allow(clippy::ref_option_ref, reason = "every field is borrowed, whatever its type")]
-        pub(super) struct $name<'a> {
-            $(pub(super) $field: &'a $type,)*
+        pub(crate) struct $name<'a> {
+            $(pub(crate) $field: &'a $type,)*
         }
 
-        impl diesel::query_builder::QueryFragment<diesel::sqlite::Sqlite> for $name<'_> {
+        impl diesel::query_builder::QueryFragment<Backend> for $name<'_> {
             fn walk_ast<'b>(
                 &'b self,
-                mut out: diesel::query_builder::AstPass<'_, 'b, diesel::sqlite::Sqlite>,
+                mut out: diesel::query_builder::AstPass<'_, 'b, Backend>,
             ) -> diesel::QueryResult<()> {
-                $($crate::sqlite::statement::statement!(@part self, out, $part);)*
+                $($crate::statement::statement!(@part self, out, $part);)*
                 Ok(())
             }
         }
@@ -51,4 +52,4 @@ macro_rules! statement {
     };
 }
 
-pub(super) use statement;
+pub(crate) use statement;

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use diesel::{prelude::*, sqlite::SqliteConnection};
+use diesel::prelude::*;
 use kith_domain::{
     ConversationId, Timestamp, UserId,
     conversation::{Conversation, Head, Seq, Version},
@@ -14,20 +14,24 @@ use kith_domain::{
     text::{Description, Name},
 };
 
-use super::statements::{InsertHead, PutConversation, PutMember, UpdateHead, UpdateMarks};
+use super::{
+    Connection, RunQueryDsl, conversations, either,
+    statements::{InsertHead, PutConversation, PutMember, UpdateHead, UpdateMarks},
+    store,
+};
 use crate::{
+    failure::Work,
     rows::{MemberRow, kind_number, posting_number, role_number},
-    schema::{members, messages, users},
-    sqlite::{conversations, error::Work, store},
+    schema::{members, users},
     types::{Key, Moment},
 };
 
 /// A conversation in the set.
 #[derive(Debug)]
-pub(super) struct Slot {
-    pub(super) conversation: Arc<Conversation>,
-    pub(super) head: Head,
-    pub(super) deleted_at: Option<Timestamp>,
+pub(crate) struct Slot {
+    pub(crate) conversation: Arc<Conversation>,
+    pub(crate) head: Head,
+    pub(crate) deleted_at: Option<Timestamp>,
     head_is: State,
     conversation_is: State,
 }
@@ -53,7 +57,7 @@ impl State {
 
 impl Slot {
     /// A conversation that is being made.
-    pub(super) fn new(conversation: Conversation) -> Self {
+    pub(crate) fn new(conversation: Conversation) -> Self {
         Self {
             head: Head { last_seq: 0, version: 1, member_epoch: 1, last_message_at: None },
             conversation: Arc::new(conversation),
@@ -63,31 +67,31 @@ impl Slot {
         }
     }
 
-    pub(super) const fn is_deleted(&self) -> bool {
+    pub(crate) const fn is_deleted(&self) -> bool {
         self.deleted_at.is_some()
     }
 
     /// The conversation, to be changed.
-    pub(super) fn edit(&mut self) -> &mut Conversation {
+    pub(crate) fn edit(&mut self) -> &mut Conversation {
         self.conversation_is.touch();
         Arc::make_mut(&mut self.conversation)
     }
 
     /// The head, to be changed.
-    pub(super) fn edit_head(&mut self) -> &mut Head {
+    pub(crate) fn edit_head(&mut self) -> &mut Head {
         self.head_is.touch();
         &mut self.head
     }
 
     /// Counts a durable change and returns its number.
-    pub(super) fn next_version(&mut self) -> Version {
+    pub(crate) fn next_version(&mut self) -> Version {
         let head = self.edit_head();
         head.version += 1;
         head.version
     }
 
     /// Deletes it for all.
-    pub(super) fn delete(&mut self, at: Timestamp) {
+    pub(crate) fn delete(&mut self, at: Timestamp) {
         self.conversation_is.touch();
         self.deleted_at = Some(at);
     }
@@ -95,7 +99,7 @@ impl Slot {
 
 /// Whether an account can take part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(crate) enum Standing {
     Living,
     Erased,
     Unknown,
@@ -103,13 +107,11 @@ pub(super) enum Standing {
 
 /// An account, as a conversation sees it.
 #[derive(Debug)]
-pub(super) struct Person {
-    pub(super) standing: Standing,
+pub(crate) struct Person {
+    pub(crate) standing: Standing,
     /// The place in the conversation, also of one who has left.
     place: Option<MemberRow>,
     place_is: PlaceState,
-    /// Known to have something unread. Unknown is `false`: it is looked up when it is needed.
-    behind: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,35 +125,33 @@ enum PlaceState {
 
 impl Person {
     /// The place of one who is in it now.
-    pub(super) fn current(&self) -> Option<&MemberRow> {
+    pub(crate) fn current(&self) -> Option<&MemberRow> {
         self.place.as_ref().filter(|place| place.left_seq.is_none())
     }
 
     /// The place of one who is in it now, to be changed.
-    pub(super) fn edit(&mut self) -> Option<&mut MemberRow> {
+    pub(crate) fn edit(&mut self) -> Option<&mut MemberRow> {
         let place = self.place.as_mut().filter(|place| place.left_seq.is_none())?;
         self.place_is = PlaceState::Changed;
         Some(place)
     }
 
     /// Gives the person a place, instead of any he had.
-    pub(super) fn put(&mut self, place: MemberRow) {
+    pub(crate) fn put(&mut self, place: MemberRow) {
         self.place = Some(place);
         self.place_is = PlaceState::Changed;
-        self.behind = false;
     }
 
     /// Hides it for one who is in it now, with all up to `last_seq`.
-    pub(super) fn hide(&mut self, last_seq: Seq) {
+    pub(crate) fn hide(&mut self, last_seq: Seq) {
         let Some(place) = self.edit() else { return };
         let Watermarks { delivered, read } = Watermarks::starting_after(last_seq);
         (place.hidden, place.first_seq) = (true, last_seq + 1);
         (place.delivered_seq, place.read_seq) = (delivered, read);
-        self.behind = false;
     }
 
     /// Moves the marks of one who is in it now.
-    pub(super) fn mark(&mut self, marks: Watermarks, at: Timestamp) {
+    pub(crate) fn mark(&mut self, marks: Watermarks, at: Timestamp) {
         let Some(place) = self.place.as_mut().filter(|place| place.marks() != marks) else {
             return;
         };
@@ -168,7 +168,7 @@ impl Person {
 }
 
 /// The place of one who comes in while `last_seq` is the newest message.
-pub(super) fn new_place(
+pub(crate) fn new_place(
     conversation: ConversationId,
     user: UserId,
     role: Role,
@@ -196,22 +196,23 @@ pub(super) fn new_place(
 }
 
 /// The rows that a batch works on.
-pub(super) struct WorkingSet<'c> {
-    pub(super) connection: &'c mut SqliteConnection,
+pub(crate) struct WorkingSet<'c> {
+    pub(crate) connection: &'c mut Connection,
     slots: HashMap<ConversationId, Slot>,
     people: HashMap<(ConversationId, UserId), Person>,
 }
 
 impl<'c> WorkingSet<'c> {
-    pub(super) fn new(connection: &'c mut SqliteConnection) -> Self {
+    pub(crate) fn new(connection: &'c mut Connection) -> Self {
         Self { connection, slots: HashMap::new(), people: HashMap::new() }
     }
 
     /// Reads the conversations that are there, in the order of their ids, before anything else.
-    pub(super) fn load(&mut self, ids: impl Iterator<Item = ConversationId>) -> Work<()> {
+    #[either]
+    pub(crate) async fn load(&mut self, ids: impl Iterator<Item = ConversationId>) -> Work<()> {
         for id in ids.collect::<BTreeSet<_>>() {
             if let Some((conversation, head, deleted_at)) =
-                conversations::find(self.connection, id)?
+                conversations::find(self.connection, id).await?
             {
                 let slot = Slot {
                     conversation: Arc::new(conversation),
@@ -227,12 +228,12 @@ impl<'c> WorkingSet<'c> {
     }
 
     /// A conversation of the batch; deleted ones too.
-    pub(super) fn slot(&mut self, id: ConversationId) -> Option<&mut Slot> {
+    pub(crate) fn slot(&mut self, id: ConversationId) -> Option<&mut Slot> {
         self.slots.get_mut(&id)
     }
 
     /// Adds a conversation that is being made, with its first members.
-    pub(super) fn create(&mut self, slot: Slot, members: Vec<MemberRow>) {
+    pub(crate) fn create(&mut self, slot: Slot, members: Vec<MemberRow>) {
         let id = slot.conversation.id;
         self.slots.insert(id, slot);
         for place in members {
@@ -240,7 +241,6 @@ impl<'c> WorkingSet<'c> {
                 standing: Standing::Living,
                 place: Some(place),
                 place_is: PlaceState::Changed,
-                behind: false,
             };
             let user_id = person.place.as_ref().map(|place| place.user_id);
             if let Some(user_id) = user_id {
@@ -250,44 +250,20 @@ impl<'c> WorkingSet<'c> {
     }
 
     /// An account and its place in a conversation.
-    pub(super) fn person(&mut self, id: ConversationId, user: UserId) -> Work<&mut Person> {
+    #[either]
+    pub(crate) async fn person(&mut self, id: ConversationId, user: UserId) -> Work<&mut Person> {
         match self.people.entry((id, user)) {
             Entry::Occupied(entry) => Ok(entry.into_mut()),
-            Entry::Vacant(entry) => Ok(entry.insert(find_person(self.connection, id, user)?)),
-        }
-    }
-
-    /// Whether a member has read all there was for him to read.
-    pub(super) fn has_caught_up(&mut self, id: ConversationId, user: UserId) -> Work<bool> {
-        let last_seq = self.slots.get(&id).map_or(0, |slot| slot.head.last_seq);
-        let person = self.person(id, user)?;
-        let Some(read_seq) = person.current().map(|place| place.read_seq) else { return Ok(false) };
-        if person.behind || read_seq >= last_seq {
-            return Ok(!person.behind);
-        }
-        let unread: Option<i64> = messages::table
-            .filter(messages::conversation_id.eq(Key::from(id)))
-            .filter(messages::seq.gt(read_seq))
-            .filter(messages::sender_id.ne(Key::from(user)))
-            .filter(messages::deleted_at.is_null())
-            .select(messages::seq)
-            .get_result(self.connection)
-            .optional()?;
-        self.person(id, user)?.behind = unread.is_some();
-        Ok(unread.is_none())
-    }
-
-    /// Forgets who is behind, since a message was deleted.
-    pub(super) fn forget_who_is_behind(&mut self, id: ConversationId) {
-        for ((conversation, _), person) in &mut self.people {
-            if *conversation == id {
-                person.behind = false;
+            Entry::Vacant(entry) => {
+                let person = find_person(self.connection, id, user).await?;
+                Ok(entry.insert(person))
             }
         }
     }
 
     /// Writes what was changed, under the number of this transaction.
-    pub(super) fn save(self) -> Work<()> {
+    #[either]
+    pub(crate) async fn save(self) -> Work<()> {
         let Self { connection, slots, people } = self;
         let slots: Vec<_> = slots
             .values()
@@ -298,19 +274,22 @@ impl<'c> WorkingSet<'c> {
         if slots.is_empty() && people.is_empty() {
             return Ok(());
         }
-        let changed = store::next_number(connection)?;
+        let touched: Vec<_> =
+            slots.iter().map(|slot| (slot.conversation.id, slot.head.version)).collect();
+        let changed = store::record(connection, &touched).await?;
         for slot in slots {
-            save_slot(connection, slot, changed)?;
+            save_slot(connection, slot, changed).await?;
         }
         for person in people {
-            save_person(connection, person, changed)?;
+            save_person(connection, person, changed).await?;
         }
         Ok(())
     }
 }
 
-fn find_person(
-    connection: &mut SqliteConnection,
+#[either]
+async fn find_person(
+    connection: &mut Connection,
     id: ConversationId,
     user: UserId,
 ) -> Work<Person> {
@@ -320,16 +299,18 @@ fn find_person(
         .filter(users::id.eq(Key::from(user)))
         .select((users::deleted_at, Option::<MemberRow>::as_select()))
         .get_result(connection)
+        .await
         .optional()?;
     let (standing, place) = match row {
         None => (Standing::Unknown, None),
         Some((Some(_), place)) => (Standing::Erased, place),
         Some((None, place)) => (Standing::Living, place),
     };
-    Ok(Person { standing, place, place_is: PlaceState::Clean, behind: false })
+    Ok(Person { standing, place, place_is: PlaceState::Clean })
 }
 
-fn save_slot(connection: &mut SqliteConnection, slot: &Slot, changed: i64) -> Work<()> {
+#[either]
+async fn save_slot(connection: &mut Connection, slot: &Slot, changed: i64) -> Work<()> {
     let Slot { conversation, head, deleted_at, head_is, conversation_is } = slot;
     let id = Key::from(conversation.id);
     if *conversation_is != State::Clean {
@@ -349,7 +330,8 @@ fn save_slot(connection: &mut SqliteConnection, slot: &Slot, changed: i64) -> Wo
             changed: &changed,
             deleted_at: &deleted_at.map(Into::into),
         }
-        .execute(connection)?;
+        .execute(connection)
+        .await?;
     }
     let Head { last_seq, version, member_epoch, last_message_at } = head;
     let last_message_at = &last_message_at.map(Into::into);
@@ -364,7 +346,8 @@ fn save_slot(connection: &mut SqliteConnection, slot: &Slot, changed: i64) -> Wo
                 last_message_at,
                 changed: &changed,
             }
-            .execute(connection)?;
+            .execute(connection)
+            .await?;
         }
         State::New => {
             InsertHead {
@@ -375,13 +358,15 @@ fn save_slot(connection: &mut SqliteConnection, slot: &Slot, changed: i64) -> Wo
                 last_message_at,
                 changed: &changed,
             }
-            .execute(connection)?;
+            .execute(connection)
+            .await?;
         }
     }
     Ok(())
 }
 
-fn save_person(connection: &mut SqliteConnection, person: &Person, changed: i64) -> Work<()> {
+#[either]
+async fn save_person(connection: &mut Connection, person: &Person, changed: i64) -> Work<()> {
     let Some(place) = &person.place else { return Ok(()) };
     match person.place_is {
         PlaceState::Clean => {}
@@ -395,7 +380,8 @@ fn save_person(connection: &mut SqliteConnection, person: &Person, changed: i64)
                 read_at: &place.read_at,
                 changed: &changed,
             }
-            .execute(connection)?;
+            .execute(connection)
+            .await?;
         }
         PlaceState::Changed => {
             PutMember {
@@ -416,7 +402,8 @@ fn save_person(connection: &mut SqliteConnection, person: &Person, changed: i64)
                 hidden: &place.hidden,
                 changed: &changed,
             }
-            .execute(connection)?;
+            .execute(connection)
+            .await?;
         }
     }
     Ok(())

@@ -1,45 +1,15 @@
 //! The statements of the hot path, each prepared once.
 
-use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text};
+use diesel::sql_types::{BigInt, Bool, Integer, Nullable, SmallInt, Text};
 
+use super::Backend;
 use crate::{
-    sqlite::statement::statement,
+    statement::statement,
     types::{
         Key, Moment,
         sql::{Id, Timestamp},
     },
 };
-
-statement! {
-    /// Appends a message.
-    InsertMessage {
-        conversation_id: Key,
-        seq: i64,
-        id: Key,
-        sender_id: Key,
-        client_message_id: str,
-        digest: [u8],
-        kind: i16,
-        content: str,
-        reply_to: Option<i64>,
-        version: i64,
-        created_at: Moment,
-    } {
-        "INSERT INTO messages (conversation_id, seq, id, sender_id, client_message_id, digest, \
-         kind, content, reply_to, version, created_at, revised) VALUES (",
-        {conversation_id: Id}, ", ",
-        {seq: BigInt}, ", ",
-        {id: Id}, ", ",
-        {sender_id: Id}, ", ",
-        {client_message_id: Text}, ", ",
-        {digest: Binary}, ", ",
-        {kind: SmallInt}, ", ",
-        {content: Text}, ", ",
-        {reply_to: Nullable<BigInt>}, ", ",
-        {version: BigInt}, ", ",
-        {created_at: Timestamp}, ", 0)",
-    }
-}
 
 statement! {
     /// Gives a message another text, or takes it away.
@@ -55,7 +25,7 @@ statement! {
         ", edited_at = ", {edited_at: Nullable<Timestamp>},
         ", deleted_at = ", {deleted_at: Nullable<Timestamp>},
         ", version = ", {version: BigInt},
-        ", revised = 1 WHERE conversation_id = ", {conversation_id: Id},
+        ", revised = TRUE WHERE conversation_id = ", {conversation_id: Id},
         " AND seq = ", {seq: BigInt},
     }
 }

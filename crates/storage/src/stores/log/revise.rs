@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use diesel::{prelude::*, sqlite::SqliteConnection};
+use diesel::prelude::*;
 use kith_domain::{
     ConversationId, MessageId, Refusal, Timestamp,
     conversation::{Conversation, Kind, Seq, Version},
@@ -12,12 +12,15 @@ use kith_domain::{
 };
 use kith_ports::log::{Applied, Rejected};
 
-use super::{Outcome, guarded, statements::ReviseMessage, working_set::WorkingSet};
+use super::{
+    Connection, Outcome, RunQueryDsl, either, guarded, statements::ReviseMessage,
+    working_set::WorkingSet,
+};
 use crate::{
+    failure::Work,
     queries::{answered, messages_with_answered},
     rows::{MessageRow, StoredMessage, message},
     schema::{members, messages},
-    sqlite::error::Work,
     types::Key,
 };
 
@@ -28,7 +31,8 @@ pub(super) struct Edit<'a> {
     pub(super) content: &'a Content,
 }
 
-pub(super) fn edit(
+#[either]
+pub(super) async fn edit(
     set: &mut WorkingSet<'_>,
     id: ConversationId,
     at: Timestamp,
@@ -38,17 +42,18 @@ pub(super) fn edit(
     if let Err(rejected) = guarded(set.slot(id), member_epoch) {
         return Ok(Err(rejected));
     }
-    let Some(before) = find(set, id, edit.id)? else {
+    let Some(before) = find(set, id, edit.id).await? else {
         return Ok(Err(Refusal::not_found().into()));
     };
     if before.version != edit.version {
         return Ok(Err(Rejected::Stale));
     }
     let after = Message { content: Some(edit.content.clone()), edited_at: Some(at), ..before };
-    revise(set, after, Applied::Edited)
+    revise(set, after, Applied::Edited).await
 }
 
-pub(super) fn delete(
+#[either]
+pub(super) async fn delete(
     set: &mut WorkingSet<'_>,
     id: ConversationId,
     at: Timestamp,
@@ -58,18 +63,18 @@ pub(super) fn delete(
     if let Err(rejected) = guarded(set.slot(id), member_epoch) {
         return Ok(Err(rejected));
     }
-    let Some(before) = find(set, id, message_id)? else {
+    let Some(before) = find(set, id, message_id).await? else {
         return Ok(Err(Refusal::not_found().into()));
     };
     if before.deleted_at.is_some() {
         return Ok(Ok(Applied::Deleted(Arc::new(before), None)));
     }
     let after = Message { content: None, deleted_at: Some(at), ..before };
-    set.forget_who_is_behind(id);
-    revise(set, after, |message, audience| Applied::Deleted(message, Some(audience)))
+    revise(set, after, |message, audience| Applied::Deleted(message, Some(audience))).await
 }
 
-fn find(
+#[either]
+async fn find(
     set: &mut WorkingSet<'_>,
     id: ConversationId,
     message_id: MessageId,
@@ -79,12 +84,14 @@ fn find(
         .filter(messages::conversation_id.eq(Key::from(id)))
         .select((MessageRow::as_select(), answered()))
         .get_result(set.connection)
+        .await
         .optional()?;
     Ok(row.map(message).transpose()?)
 }
 
 /// Writes a message that was changed, under the next version.
-fn revise(
+#[either]
+async fn revise(
     set: &mut WorkingSet<'_>,
     message: Message,
     applied: impl FnOnce(Arc<Message>, Audience) -> Applied,
@@ -102,14 +109,16 @@ fn revise(
         deleted_at: &message.deleted_at.map(Into::into),
         version: &message.version,
     }
-    .execute(set.connection)?;
-    let audience = seen_by(set.connection, &conversation, message.seq)?;
+    .execute(set.connection)
+    .await?;
+    let audience = seen_by(set.connection, &conversation, message.seq).await?;
     Ok(Ok(applied(Arc::new(message), audience)))
 }
 
 /// Those to whom a message is visible: who came later, or hid what came before, hears nothing of it.
-fn seen_by(
-    connection: &mut SqliteConnection,
+#[either]
+async fn seen_by(
+    connection: &mut Connection,
     conversation: &Conversation,
     seq: Seq,
 ) -> Work<Audience> {
@@ -121,6 +130,7 @@ fn seen_by(
         .filter(members::left_seq.is_null())
         .filter(members::first_seq.le(seq))
         .select(members::user_id)
-        .get_results(connection)?;
+        .get_results(connection)
+        .await?;
     Ok(Audience::Users(members.into_iter().map(Into::into).collect()))
 }

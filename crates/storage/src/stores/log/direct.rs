@@ -10,19 +10,20 @@ use kith_domain::{
 use kith_ports::log::{Applied, Open, Opening};
 
 use super::{
-    Outcome,
+    Outcome, either,
     working_set::{Slot, Standing, WorkingSet, new_place},
 };
-use crate::{rows::MemberRow, sqlite::error::Work};
+use crate::{failure::Work, rows::MemberRow};
 
-pub(super) fn open(
+#[either]
+pub(super) async fn open(
     set: &mut WorkingSet<'_>,
     id: ConversationId,
     at: Timestamp,
     open: Open,
 ) -> Work<Outcome> {
     let Some(slot) = set.slot(id) else {
-        let (slot, members) = match new(set, id, at, (open.by, open.peer), "user_id")? {
+        let (slot, members) = match new(set, id, at, (open.by, open.peer), "user_id").await? {
             Ok(new) => new,
             Err(refusal) => return Ok(Err(refusal.into())),
         };
@@ -34,7 +35,7 @@ pub(super) fn open(
         return Ok(Err(Refusal::not_found().into()));
     }
     let (conversation, head) = (Arc::clone(&slot.conversation), slot.head);
-    let person = set.person(id, open.by)?;
+    let person = set.person(id, open.by).await?;
     let opening = if person.current().is_some_and(|place| place.is_hidden(head.last_seq))
         && let Some(place) = person.edit()
     {
@@ -48,7 +49,8 @@ pub(super) fn open(
 
 /// A direct chat that is not there yet, and its two members: the one who makes it sees it, the
 /// other when there is a message.
-pub(super) fn new(
+#[either]
+pub(crate) async fn new(
     set: &mut WorkingSet<'_>,
     id: ConversationId,
     at: Timestamp,
@@ -59,10 +61,12 @@ pub(super) fn new(
         Ok(pair) => pair,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    if id != ConversationId::direct(by, peer) || set.person(id, by)?.standing != Standing::Living {
+    if id != ConversationId::direct(by, peer)
+        || set.person(id, by).await?.standing != Standing::Living
+    {
         return Ok(Err(Refusal::not_a_member()));
     }
-    if let Err(refusal) = reachable(set.person(id, peer)?.standing, field) {
+    if let Err(refusal) = reachable(set.person(id, peer).await?.standing, field) {
         return Ok(Err(refusal));
     }
     let slot = Slot::new(Conversation {
@@ -84,7 +88,7 @@ pub(super) fn new(
 }
 
 /// Whether one can write to an account, named by `field`.
-pub(super) fn reachable(standing: Standing, field: &'static str) -> Result<(), Refusal> {
+pub(crate) fn reachable(standing: Standing, field: &'static str) -> Result<(), Refusal> {
     match standing {
         Standing::Living => Ok(()),
         Standing::Erased => {

@@ -5,15 +5,20 @@ use std::sync::Arc;
 use kith_domain::{ConversationId, Refusal, UserId};
 use kith_ports::log::Applied;
 
-use super::{Outcome, working_set::WorkingSet};
-use crate::sqlite::error::Work;
+use super::{Outcome, either, working_set::WorkingSet};
+use crate::failure::Work;
 
-pub(super) fn hide(set: &mut WorkingSet<'_>, id: ConversationId, member: UserId) -> Work<Outcome> {
+#[either]
+pub(super) async fn hide(
+    set: &mut WorkingSet<'_>,
+    id: ConversationId,
+    member: UserId,
+) -> Work<Outcome> {
     let Some(slot) = set.slot(id).filter(|slot| !slot.is_deleted()) else {
         return Ok(Err(Refusal::not_found().into()));
     };
     let (conversation, last_seq) = (Arc::clone(&slot.conversation), slot.head.last_seq);
-    let person = set.person(id, member)?;
+    let person = set.person(id, member).await?;
     match person.current().map(|place| place.is_hidden(last_seq)) {
         None => return Ok(Err(Refusal::not_found().into())),
         Some(false) => person.hide(last_seq),

@@ -1,7 +1,7 @@
 //! Accounts.
 
 use async_trait::async_trait;
-use diesel::{prelude::*, sqlite::SqliteConnection};
+use diesel::prelude::*;
 use kith_domain::{
     ConversationId, SessionId, Timestamp, UserId,
     conversation::Kind,
@@ -12,11 +12,13 @@ use kith_ports::{
     Constraint, Credentials, LoginName, NewAccount, StoreError, StoreResult, UserCursor, UserStore,
 };
 
-use super::{Sqlite, error::Work, sessions, statement::statement, store, sync::BEGINNING};
+use super::{Backend, Connection, RunQueryDsl, Store, either, sessions, store, sync::BEGINNING};
 use crate::{
-    queries::{at_most, is_current, memberships, people},
+    failure::Work,
+    queries::{at_most, is_current, locked, memberships, people},
     rows::{SessionRow, UserRow, kind_number, visibility_number},
     schema::{conversations, heads, last_seen, members, messages, user_words, users},
+    statement::statement,
     types::{Key, Moment, sql},
     words,
 };
@@ -38,31 +40,23 @@ statement! {
 }
 
 #[async_trait]
-impl UserStore for Sqlite {
+impl UserStore for Store {
     async fn register(&self, account: NewAccount) -> StoreResult<()> {
-        self.write(move |connection| register(connection, account)).await
+        transact!(self, register(account))
     }
 
     async fn credentials(&self, name: &LoginName) -> StoreResult<Option<Credentials>> {
         let name = name.clone();
-        self.read(move |connection| credentials(connection, &name)).await
+        query!(self, credentials(&name))
     }
 
     async fn password_hash(&self, id: UserId) -> StoreResult<Option<String>> {
-        self.read(move |connection| {
-            let hash: Option<Option<String>> = users::table
-                .filter(users::id.eq(Key::from(id)))
-                .select(users::password_hash)
-                .get_result(connection)
-                .optional()?;
-            Ok(hash.flatten())
-        })
-        .await
+        query!(self, password_hash(id))
     }
 
     async fn find(&self, ids: &[UserId]) -> StoreResult<Vec<User>> {
         let ids = ids.to_vec();
-        self.read(move |connection| find(connection, &ids)).await
+        query!(self, find(&ids))
     }
 
     async fn search(
@@ -71,31 +65,12 @@ impl UserStore for Sqlite {
         after: Option<UserCursor>,
         limit: usize,
     ) -> StoreResult<Vec<User>> {
-        let (from, to) = words::range(prefix);
-        self.read(move |connection| {
-            let mut found = user_words::table
-                .filter(user_words::word.ge(from))
-                .select(user_words::user_id)
-                .into_boxed();
-            if let Some(to) = to {
-                found = found.filter(user_words::word.lt(to));
-            }
-            let mut query = people()
-                .filter(users::id.eq_any(found))
-                .filter(users::deleted_at.is_null())
-                .order(users::username_key.asc())
-                .select(UserRow::as_select())
-                .into_boxed();
-            if let Some(UserCursor(key)) = after {
-                query = query.filter(users::username_key.gt(key));
-            }
-            into_users(at_most(limit, query).load(connection)?)
-        })
-        .await
+        let range = words::range(prefix);
+        query!(self, search(range, after, limit))
     }
 
     async fn update(&self, id: UserId, patch: ProfilePatch) -> StoreResult<Option<User>> {
-        self.write(move |connection| update(connection, id, &patch)).await
+        transact!(self, update(id, &patch))
     }
 
     async fn set_password(
@@ -105,83 +80,60 @@ impl UserStore for Sqlite {
         keep: SessionId,
         now: Timestamp,
     ) -> StoreResult<Vec<SessionId>> {
-        self.write(move |connection| {
-            let living = users::table.find(Key::from(id)).filter(users::deleted_at.is_null());
-            let changed = diesel::update(living)
-                .set(users::password_hash.eq(password_hash))
-                .execute(connection)?;
-            if changed == 0 {
-                return Ok(Vec::new());
-            }
-            sessions::end_all(connection, id, Some(keep), now)
-        })
-        .await
+        transact!(self, set_password(id, password_hash, keep, now))
     }
 
     async fn erase(&self, id: UserId, now: Timestamp) -> StoreResult<Vec<SessionId>> {
-        self.write(move |connection| erase(connection, id, now)).await
+        transact!(self, erase(id, now))
     }
 
     async fn saw(&self, seen: &[(UserId, Timestamp)]) -> StoreResult<()> {
-        let seen = seen.to_vec();
-        self.write(move |connection| {
-            for (id, at) in seen {
-                Saw { user_id: &id.into(), at: &at.into() }.execute(connection)?;
-            }
-            Ok(())
-        })
-        .await
+        let mut seen = seen.to_vec();
+        // In one order everywhere, so that nobody waits in a circle.
+        seen.sort_unstable();
+        transact!(self, saw(&seen))
     }
 
     async fn contacts(&self, id: UserId) -> StoreResult<Vec<UserId>> {
-        self.read(move |connection| contacts(connection, id)).await
+        query!(self, contacts(id))
     }
 
     async fn correspondents(&self, id: UserId) -> StoreResult<Vec<UserId>> {
-        self.read(move |connection| correspondents(connection, id)).await
+        query!(self, correspondents(id))
     }
 
     async fn acquaintances(&self, id: UserId) -> StoreResult<Vec<UserId>> {
-        self.read(move |connection| {
-            let mut all = correspondents(connection, id)?;
-            all.extend(companions(connection, id, Kind::Direct, BEGINNING, usize::MAX)?);
-            all.sort_unstable();
-            all.dedup();
-            Ok(all)
-        })
-        .await
+        snapshot!(self, acquaintances(id))
     }
 
     async fn have_written_to(&self, viewer: UserId, owners: &[UserId]) -> StoreResult<Vec<UserId>> {
         let owners = owners.to_vec();
-        self.read(move |connection| {
-            let mut written = Vec::new();
-            for owner in owners {
-                // One probe of an index each; the direct chat's id follows from its two.
-                let chat = ConversationId::direct(owner, viewer);
-                if owner != viewer && has_written(connection, chat, owner)? {
-                    written.push(owner);
-                }
-            }
-            Ok(written)
-        })
-        .await
+        snapshot!(self, have_written_to(viewer, &owners))
     }
 }
 
 /// Accounts by id, in no particular order.
-pub(super) fn find(connection: &mut SqliteConnection, ids: &[UserId]) -> Work<Vec<User>> {
+#[either]
+pub(super) async fn find(connection: &mut Connection, ids: &[UserId]) -> Work<Vec<User>> {
     let rows = match ids {
         [] => Vec::new(),
         // The plan for one is kept; a list is planned each time.
-        [id] => people()
-            .filter(users::id.eq(Key::from(*id)))
-            .select(UserRow::as_select())
-            .load(connection)?,
-        ids => people()
-            .filter(users::id.eq_any(ids.iter().copied().map(Key::from)))
-            .select(UserRow::as_select())
-            .load(connection)?,
+        [id] => {
+            people()
+                .filter(users::id.eq(Key::from(*id)))
+                .select(UserRow::as_select())
+                .load(connection)
+                .await
+                .await?
+        }
+        ids => {
+            people()
+                .filter(users::id.eq_any(ids.iter().copied().map(Key::from)))
+                .select(UserRow::as_select())
+                .load(connection)
+                .await
+                .await?
+        }
     };
     into_users(rows)
 }
@@ -190,13 +142,51 @@ fn into_users(rows: Vec<UserRow>) -> Work<Vec<User>> {
     Ok(rows.into_iter().map(TryInto::try_into).collect::<Result<_, StoreError>>()?)
 }
 
-fn register(connection: &mut SqliteConnection, account: NewAccount) -> Work<()> {
+#[either]
+async fn password_hash(connection: &mut Connection, id: UserId) -> Work<Option<String>> {
+    let hash: Option<Option<String>> = users::table
+        .filter(users::id.eq(Key::from(id)))
+        .select(users::password_hash)
+        .get_result(connection)
+        .await
+        .optional()?;
+    Ok(hash.flatten())
+}
+
+#[either]
+async fn search(
+    connection: &mut Connection,
+    (from, to): (String, Option<String>),
+    after: Option<UserCursor>,
+    limit: usize,
+) -> Work<Vec<User>> {
+    let mut found = user_words::table
+        .filter(user_words::word.ge(from))
+        .select(user_words::user_id)
+        .into_boxed();
+    if let Some(to) = to {
+        found = found.filter(user_words::word.lt(to));
+    }
+    let mut query = people()
+        .filter(users::id.eq_any(found))
+        .filter(users::deleted_at.is_null())
+        .order(users::username_key.asc())
+        .select(UserRow::as_select())
+        .into_boxed();
+    if let Some(UserCursor(key)) = after {
+        query = query.filter(users::username_key.gt(key));
+    }
+    into_users(at_most(limit, query).load(connection).await?)
+}
+
+#[either]
+async fn register(connection: &mut Connection, account: NewAccount) -> Work<()> {
     let NewAccount { user, password_hash, session, token_hash } = account;
     let email_key = user.email.as_ref().map(Email::key);
     let username_key = user.username.as_ref().map(Username::key);
-    refuse_taken(connection, email_key.as_deref(), username_key.as_deref())?;
+    refuse_taken(connection, email_key.as_deref(), username_key.as_deref()).await?;
 
-    let number = store::next_number(connection)?;
+    let number = store::next_number(connection).await?;
     diesel::insert_into(users::table)
         .values((
             users::id.eq(Key::from(user.id)),
@@ -213,17 +203,20 @@ fn register(connection: &mut SqliteConnection, account: NewAccount) -> Work<()> 
             users::created_at.eq(Moment::from(user.created_at)),
             users::deleted_at.eq(user.deleted_at.map(Moment::from)),
         ))
-        .execute(connection)?;
-    index(connection, &user)?;
+        .execute(connection)
+        .await?;
+    index(connection, &user).await?;
     diesel::insert_into(crate::schema::sessions::table)
         .values(SessionRow::new(session, token_hash))
-        .execute(connection)?;
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
 /// There is one writer: what is free now stays free until the commit.
-fn refuse_taken(
-    connection: &mut SqliteConnection,
+#[either]
+async fn refuse_taken(
+    connection: &mut Connection,
     email_key: Option<&str>,
     username_key: Option<&str>,
 ) -> Work<()> {
@@ -242,7 +235,8 @@ fn refuse_taken(
     Ok(())
 }
 
-fn credentials(connection: &mut SqliteConnection, name: &LoginName) -> Work<Option<Credentials>> {
+#[either]
+async fn credentials(connection: &mut Connection, name: &LoginName) -> Work<Option<Credentials>> {
     let columns = (UserRow::as_select(), users::password_hash);
     // An erased account has neither key, so it is not found.
     let row: Option<(UserRow, Option<String>)> = match name {
@@ -250,11 +244,13 @@ fn credentials(connection: &mut SqliteConnection, name: &LoginName) -> Work<Opti
             .filter(users::email_key.eq(email.key()))
             .select(columns)
             .get_result(connection)
+            .await
             .optional()?,
         LoginName::Username(name) => people()
             .filter(users::username_key.eq(name.key()))
             .select(columns)
             .get_result(connection)
+            .await
             .optional()?,
     };
     let Some((row, password_hash)) = row else { return Ok(None) };
@@ -271,46 +267,88 @@ struct Patch {
     changed: i64,
 }
 
-fn update(
-    connection: &mut SqliteConnection,
+#[either]
+async fn update(
+    connection: &mut Connection,
     id: UserId,
     patch: &ProfilePatch,
 ) -> Work<Option<User>> {
-    let Some(before) = find(connection, &[id])?.pop().filter(|user| !user.is_deleted()) else {
+    if !hold(connection, id).await? {
         return Ok(None);
-    };
+    }
+    let Some(before) = find(connection, &[id]).await?.pop() else { return Ok(None) };
     let patch_row = Patch {
         display_name: patch.display_name.as_ref().map(Name::to_string),
         about: patch.about.as_ref().map(|about| about.as_ref().map(Description::to_string)),
         last_seen_visibility: patch.last_seen.map(visibility_number),
         read_receipts: patch.read_receipts,
-        changed: store::next_number(connection)?,
+        changed: store::next_number(connection).await?,
     };
-    diesel::update(users::table.find(Key::from(id))).set(patch_row).execute(connection)?;
-    let after = find(connection, &[id])?.pop();
+    diesel::update(users::table.find(Key::from(id))).set(patch_row).execute(connection).await?;
+    let after = find(connection, &[id]).await?.pop();
     if let Some(user) = after.as_ref().filter(|user| user.display_name != before.display_name) {
-        index(connection, user)?;
+        index(connection, user).await?;
     }
     Ok(after)
 }
 
 /// Writes the keys under which an account is found.
-fn index(connection: &mut SqliteConnection, user: &User) -> Work<()> {
+#[either]
+async fn index(connection: &mut Connection, user: &User) -> Work<()> {
     let user_id = Key::from(user.id);
     diesel::delete(user_words::table.filter(user_words::user_id.eq(user_id)))
-        .execute(connection)?;
+        .execute(connection)
+        .await?;
     let username = user.username.as_ref().map_or("", |name| name.as_str());
     for word in words::keys_of(username, user.display_name.as_str()) {
         diesel::insert_into(user_words::table)
             .values((user_words::word.eq(word), user_words::user_id.eq(user_id)))
-            .execute(connection)?;
+            .execute(connection)
+            .await?;
     }
     Ok(())
 }
 
-fn erase(connection: &mut SqliteConnection, id: UserId, now: Timestamp) -> Work<Vec<SessionId>> {
+/// Waits for others who change the account, and keeps them waiting. `false` if it does not live.
+#[either]
+async fn hold(connection: &mut Connection, id: UserId) -> Work<bool> {
+    let living = users::table
+        .filter(users::id.eq(Key::from(id)))
+        .filter(users::deleted_at.is_null())
+        .select(users::id);
+    Ok(locked(living).get_result::<Key>(connection).await.optional()?.is_some())
+}
+
+#[either]
+async fn set_password(
+    connection: &mut Connection,
+    id: UserId,
+    password_hash: String,
+    keep: SessionId,
+    now: Timestamp,
+) -> Work<Vec<SessionId>> {
+    if !hold(connection, id).await? {
+        return Ok(Vec::new());
+    }
+    diesel::update(users::table.find(Key::from(id)))
+        .set(users::password_hash.eq(password_hash))
+        .execute(connection)
+        .await?;
+    sessions::end_all(connection, id, Some(keep), now).await
+}
+
+#[either]
+async fn saw(connection: &mut Connection, seen: &[(UserId, Timestamp)]) -> Work<()> {
+    for (id, at) in seen {
+        Saw { user_id: &(*id).into(), at: &(*at).into() }.execute(connection).await?;
+    }
+    Ok(())
+}
+
+#[either]
+async fn erase(connection: &mut Connection, id: UserId, now: Timestamp) -> Work<Vec<SessionId>> {
     let key = Key::from(id);
-    let changed = store::next_number(connection)?;
+    let changed = store::next_number(connection).await?;
     let none = None::<&str>;
     let erased = diesel::update(users::table.find(key).filter(users::deleted_at.is_null()))
         .set((
@@ -324,18 +362,22 @@ fn erase(connection: &mut SqliteConnection, id: UserId, now: Timestamp) -> Work<
             users::changed.eq(changed),
             users::deleted_at.eq(Moment::from(now)),
         ))
-        .execute(connection)?;
+        .execute(connection)
+        .await?;
     if erased == 0 {
         return Ok(Vec::new());
     }
-    diesel::delete(user_words::table.filter(user_words::user_id.eq(key))).execute(connection)?;
-    diesel::delete(last_seen::table.find(key)).execute(connection)?;
-    let ended = sessions::end_all(connection, id, None, now)?;
-    sessions::forget_devices(connection, id)?;
+    diesel::delete(user_words::table.filter(user_words::user_id.eq(key)))
+        .execute(connection)
+        .await?;
+    diesel::delete(last_seen::table.find(key)).execute(connection).await?;
+    let ended = sessions::end_all(connection, id, None, now).await?;
+    sessions::forget_devices(connection, id).await?;
     Ok(ended)
 }
 
-fn contacts(connection: &mut SqliteConnection, id: UserId) -> Work<Vec<UserId>> {
+#[either]
+async fn contacts(connection: &mut Connection, id: UserId) -> Work<Vec<UserId>> {
     let key = Key::from(id);
     let written = messages::table
         .filter(messages::conversation_id.eq(conversations::id))
@@ -348,11 +390,14 @@ fn contacts(connection: &mut SqliteConnection, id: UserId) -> Work<Vec<UserId>> 
         .filter(conversations::user_a.is_not_null())
         .filter(diesel::dsl::exists(written))
         .select((conversations::user_a, conversations::user_b))
-        .load(connection)?;
+        .load(connection)
+        .await
+        .await?;
     Ok(peers(pairs, key))
 }
 
-fn correspondents(connection: &mut SqliteConnection, id: UserId) -> Work<Vec<UserId>> {
+#[either]
+async fn correspondents(connection: &mut Connection, id: UserId) -> Work<Vec<UserId>> {
     let key = Key::from(id);
     let pairs: Vec<(Option<Key>, Option<Key>)> = memberships()
         .filter(members::user_id.eq(key))
@@ -360,8 +405,36 @@ fn correspondents(connection: &mut SqliteConnection, id: UserId) -> Work<Vec<Use
         .filter(conversations::user_a.is_not_null())
         .filter(heads::last_seq.gt(0))
         .select((conversations::user_a, conversations::user_b))
-        .load(connection)?;
+        .load(connection)
+        .await
+        .await?;
     Ok(peers(pairs, key))
+}
+
+#[either]
+async fn acquaintances(connection: &mut Connection, id: UserId) -> Work<Vec<UserId>> {
+    let mut all = correspondents(connection, id).await?;
+    all.extend(companions(connection, id, Kind::Direct, BEGINNING, usize::MAX).await?);
+    all.sort_unstable();
+    all.dedup();
+    Ok(all)
+}
+
+#[either]
+async fn have_written_to(
+    connection: &mut Connection,
+    viewer: UserId,
+    owners: &[UserId],
+) -> Work<Vec<UserId>> {
+    let mut written = Vec::new();
+    for owner in owners {
+        // One probe of an index each; the direct chat's id follows from its two.
+        let chat = ConversationId::direct(*owner, viewer);
+        if *owner != viewer && has_written(connection, chat, *owner).await? {
+            written.push(*owner);
+        }
+    }
+    Ok(written)
 }
 
 /// The others of the pairs of direct chats.
@@ -375,8 +448,9 @@ fn peers(pairs: Vec<(Option<Key>, Option<Key>)>, own: Key) -> Vec<UserId> {
 
 /// Those with whom `id` shares a small conversation, of any kind but one, and whose profiles were
 /// written since; at most `most`.
-pub(super) fn companions(
-    connection: &mut SqliteConnection,
+#[either]
+pub(super) async fn companions(
+    connection: &mut Connection,
     id: UserId,
     except: Kind,
     since: i64,
@@ -399,20 +473,20 @@ pub(super) fn companions(
         .filter(users::changed.ge(since))
         .select(users::id)
         .distinct();
-    let ids: Vec<Key> = at_most(most, query).load(connection)?;
+    let ids: Vec<Key> = at_most(most, query).load(connection).await.await?;
     Ok(ids.into_iter().map(Into::into).collect())
 }
 
-fn has_written(
-    connection: &mut SqliteConnection,
+#[either]
+async fn has_written(
+    connection: &mut Connection,
     chat: ConversationId,
     sender: UserId,
 ) -> Work<bool> {
-    let first: Option<i64> = messages::table
+    let sent = messages::table
         .filter(messages::conversation_id.eq(Key::from(chat)))
         .filter(messages::sender_id.eq(Key::from(sender)))
-        .select(messages::seq)
-        .get_result(connection)
-        .optional()?;
+        .select(messages::seq);
+    let first: Option<i64> = at_most(1, sent).get_result(connection).await.optional()?;
     Ok(first.is_some())
 }

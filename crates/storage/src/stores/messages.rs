@@ -1,7 +1,7 @@
 //! Reads of messages.
 
 use async_trait::async_trait;
-use diesel::{prelude::*, sqlite::SqliteConnection};
+use diesel::prelude::*;
 use kith_domain::{
     ConversationId, MessageId, UserId,
     conversation::{Kind, Seq},
@@ -11,8 +11,9 @@ use kith_ports::{
     HistoryPage, HistorySelector, MessageContext, MessageStore, StoreError, StoreResult,
 };
 
-use super::{Sqlite, cards, error::Work};
+use super::{Connection, RunQueryDsl, Store, cards, either};
 use crate::{
+    failure::Work,
     queries::{answered, at_most, messages_with_answered},
     rows::{MemberRow, MessageRow, StoredMessage, message},
     schema::{conversations, members, messages},
@@ -20,7 +21,7 @@ use crate::{
 };
 
 #[async_trait]
-impl MessageStore for Sqlite {
+impl MessageStore for Store {
     async fn history(
         &self,
         viewer: UserId,
@@ -28,11 +29,11 @@ impl MessageStore for Sqlite {
         selector: HistorySelector,
         limit: usize,
     ) -> StoreResult<Option<HistoryPage>> {
-        self.read(move |connection| history(connection, viewer, id, selector, limit)).await
+        snapshot!(self, history(viewer, id, selector, limit))
     }
 
     async fn message(&self, viewer: UserId, id: MessageId) -> StoreResult<Option<MessageContext>> {
-        self.read(move |connection| context(connection, viewer, id)).await
+        snapshot!(self, context(viewer, id))
     }
 
     async fn sent_by(
@@ -41,28 +42,34 @@ impl MessageStore for Sqlite {
         after: Option<MessageId>,
         limit: usize,
     ) -> StoreResult<Vec<(ConversationId, MessageId)>> {
-        self.read(move |connection| {
-            let after = after.map_or(Key(uuid::Uuid::nil()), Key::from);
-            let query = messages::table
-                .inner_join(
-                    conversations::table.on(conversations::id.eq(messages::conversation_id)),
-                )
-                .filter(messages::sender_id.eq(Key::from(sender)))
-                .filter(messages::id.gt(after))
-                .filter(messages::deleted_at.is_null())
-                .filter(conversations::deleted_at.is_null())
-                .order(messages::id.asc())
-                .select((messages::conversation_id, messages::id));
-            let rows: Vec<(Key, Key)> = at_most(limit, query).load(connection)?;
-            Ok(rows.into_iter().map(|(chat, id)| (chat.into(), id.into())).collect())
-        })
-        .await
+        query!(self, sent_by(sender, after, limit))
     }
 }
 
+#[either]
+async fn sent_by(
+    connection: &mut Connection,
+    sender: UserId,
+    after: Option<MessageId>,
+    limit: usize,
+) -> Work<Vec<(ConversationId, MessageId)>> {
+    let after = after.map_or(Key(uuid::Uuid::nil()), Key::from);
+    let query = messages::table
+        .inner_join(conversations::table.on(conversations::id.eq(messages::conversation_id)))
+        .filter(messages::sender_id.eq(Key::from(sender)))
+        .filter(messages::id.gt(after))
+        .filter(messages::deleted_at.is_null())
+        .filter(conversations::deleted_at.is_null())
+        .order(messages::id.asc())
+        .select((messages::conversation_id, messages::id));
+    let rows: Vec<(Key, Key)> = at_most(limit, query).load(connection).await?;
+    Ok(rows.into_iter().map(|(chat, id)| (chat.into(), id.into())).collect())
+}
+
 /// The messages of a conversation from one number to another, both included, the oldest first.
-fn between(
-    connection: &mut SqliteConnection,
+#[either]
+async fn between(
+    connection: &mut Connection,
     id: ConversationId,
     from: Seq,
     to: Seq,
@@ -73,7 +80,9 @@ fn between(
         .filter(messages::seq.le(to))
         .order(messages::seq.asc())
         .select((MessageRow::as_select(), answered()))
-        .load(connection)?;
+        .load(connection)
+        .await
+        .await?;
     Ok(rows.into_iter().map(message).collect::<Result<_, StoreError>>()?)
 }
 
@@ -109,25 +118,27 @@ impl Span {
     }
 }
 
-fn history(
-    connection: &mut SqliteConnection,
+#[either]
+async fn history(
+    connection: &mut Connection,
     viewer: UserId,
     id: ConversationId,
     selector: HistorySelector,
     limit: usize,
 ) -> Work<Option<HistoryPage>> {
-    let Some(place) = cards::place(connection, viewer, id)? else { return Ok(None) };
+    let Some(place) = cards::place(connection, viewer, id).await? else { return Ok(None) };
     let span = Span::of(selector, limit, place.first_visible(), place.head.last_seq);
     Ok(Some(HistoryPage {
-        items: between(connection, id, span.from, span.to)?,
+        items: between(connection, id, span.from, span.to).await?,
         has_before: span.has_before,
         has_after: span.has_after,
         version: place.head.version,
     }))
 }
 
-fn context(
-    connection: &mut SqliteConnection,
+#[either]
+async fn context(
+    connection: &mut Connection,
     viewer: UserId,
     id: MessageId,
 ) -> Work<Option<MessageContext>> {
@@ -135,10 +146,11 @@ fn context(
         .filter(messages::id.eq(Key::from(id)))
         .select((MessageRow::as_select(), answered()))
         .get_result(connection)
+        .await
         .optional()?;
     let Some(row) = row else { return Ok(None) };
     let message = message(row)?;
-    let Some(place) = cards::place(connection, viewer, message.conversation_id)? else {
+    let Some(place) = cards::place(connection, viewer, message.conversation_id).await? else {
         return Ok(None);
     };
     if message.seq < place.first_visible() {
@@ -150,6 +162,7 @@ fn context(
         .filter(members::left_seq.is_null())
         .select(MemberRow::as_select())
         .get_result(connection)
+        .await
         .optional()?;
     Ok(Some(MessageContext {
         my_role: place.member.role()?,
@@ -161,7 +174,7 @@ fn context(
 }
 
 /// The first message that a member sees: all of a channel, else what came after he joined.
-pub(super) const fn first_visible(kind: Kind, first_seq: Seq) -> Seq {
+pub(crate) const fn first_visible(kind: Kind, first_seq: Seq) -> Seq {
     match kind {
         Kind::Channel => 1,
         Kind::Direct | Kind::Group => first_seq,

@@ -1,13 +1,14 @@
 //! Appending messages.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use diesel::{
     prelude::*,
     result::{DatabaseErrorKind, Error as DieselError},
+    sql_types::{BigInt, Binary, Nullable, SmallInt, Text},
 };
 use kith_domain::{
-    Code, ConversationId, MessageId, Refusal, Timestamp,
+    Code, ConversationId, MessageId, Refusal, Timestamp, UserId,
     conversation::{Conversation, Head},
     group::{Action, may},
     message::{Digest, Message, ReplyRef, is_retry},
@@ -18,23 +19,64 @@ use kith_ports::{
 };
 
 use super::{
-    Outcome, direct,
-    statements::InsertMessage,
-    working_set::{Standing, WorkingSet},
+    Backend,
+    stores::{
+        log::{
+            Outcome, direct,
+            working_set::{Standing, WorkingSet},
+        },
+        messages::first_visible,
+    },
 };
 use crate::{
+    failure::{Work, cause},
     queries::{answered, messages_with_answered},
     rows::{MessageRow, message, message_kind_number},
     schema::messages,
-    sqlite::{
-        error::{Work, cause},
-        messages::first_visible,
+    statement::statement,
+    types::{
+        Key, Moment,
+        sql::{Id, Timestamp as At},
     },
-    types::Key,
 };
+
+statement! {
+    /// Appends a message.
+    InsertMessage {
+        conversation_id: Key,
+        seq: i64,
+        id: Key,
+        sender_id: Key,
+        client_message_id: str,
+        digest: [u8],
+        kind: i16,
+        content: str,
+        reply_to: Option<i64>,
+        version: i64,
+        created_at: Moment,
+    } {
+        "INSERT INTO messages (conversation_id, seq, id, sender_id, client_message_id, digest, \
+         kind, content, reply_to, version, created_at, revised) VALUES (",
+        {conversation_id: Id}, ", ",
+        {seq: BigInt}, ", ",
+        {id: Id}, ", ",
+        {sender_id: Id}, ", ",
+        {client_message_id: Text}, ", ",
+        {digest: Binary}, ", ",
+        {kind: SmallInt}, ", ",
+        {content: Text}, ", ",
+        {reply_to: Nullable<BigInt>}, ", ",
+        {version: BigInt}, ", ",
+        {created_at: At}, ", FALSE)",
+    }
+}
+
+/// Who is known to have something unread. It holds while nothing but messages is added.
+pub(super) type Behind = HashSet<(ConversationId, UserId)>;
 
 pub(super) fn send(
     set: &mut WorkingSet<'_>,
+    behind: &mut Behind,
     id: ConversationId,
     at: Timestamp,
     send: &Send,
@@ -53,7 +95,7 @@ pub(super) fn send(
         }
     };
     let message = numbered(&conversation, head, at, send, reply_to);
-    let caught_up = set.has_caught_up(id, send.sender_id)?;
+    let caught_up = has_caught_up(set, behind, id, send.sender_id)?;
     if !insert(set, &message, send.digest)? {
         return match duplicate(set, &conversation, send)? {
             Some(outcome) => Ok(outcome),
@@ -128,6 +170,36 @@ fn find_reply(
         .get_result(set.connection)
         .optional()?;
     Ok(row.map(|(seq, sender)| ReplyRef { id: answered, seq, sender_id: sender.into() }))
+}
+
+/// Whether a member has read all there was for him to read.
+fn has_caught_up(
+    set: &mut WorkingSet<'_>,
+    behind: &mut Behind,
+    id: ConversationId,
+    user: UserId,
+) -> Work<bool> {
+    let last_seq = set.slot(id).map_or(0, |slot| slot.head.last_seq);
+    let person = set.person(id, user)?;
+    let Some(read_seq) = person.current().map(|place| place.read_seq) else { return Ok(false) };
+    if read_seq >= last_seq {
+        return Ok(true);
+    }
+    if behind.contains(&(id, user)) {
+        return Ok(false);
+    }
+    let unread: Option<i64> = messages::table
+        .filter(messages::conversation_id.eq(Key::from(id)))
+        .filter(messages::seq.gt(read_seq))
+        .filter(messages::sender_id.ne(Key::from(user)))
+        .filter(messages::deleted_at.is_null())
+        .select(messages::seq)
+        .get_result(set.connection)
+        .optional()?;
+    if unread.is_some() {
+        behind.insert((id, user));
+    }
+    Ok(unread.is_none())
 }
 
 fn no_such_reply() -> Refusal {

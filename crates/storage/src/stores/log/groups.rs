@@ -10,15 +10,16 @@ use kith_domain::{
 use kith_ports::log::{Applied, Rejected};
 
 use super::{
-    Outcome, guarded,
+    Outcome, either, guarded,
     working_set::{Slot, Standing, WorkingSet, new_place},
 };
 use crate::{
+    failure::Work,
     rows::{MemberRow, role_number},
-    sqlite::error::Work,
 };
 
-pub(super) fn create(
+#[either]
+pub(super) async fn create(
     set: &mut WorkingSet<'_>,
     conversation: &Conversation,
     members: &[(UserId, Role)],
@@ -41,7 +42,7 @@ pub(super) fn create(
     let (mut places, mut seen) = (Vec::with_capacity(members.len()), BTreeSet::new());
     for (user, role) in members {
         // One who was erased since the members were looked up stays out.
-        if seen.insert(*user) && set.person(id, *user)?.standing == Standing::Living {
+        if seen.insert(*user) && set.person(id, *user).await?.standing == Standing::Living {
             let numbers = (0, slot.head.version);
             places.push(new_place(id, *user, *role, conversation.created_at, numbers));
         }
@@ -52,7 +53,8 @@ pub(super) fn create(
     Ok(Ok(created))
 }
 
-pub(super) fn change_members(
+#[either]
+pub(super) async fn change_members(
     set: &mut WorkingSet<'_>,
     id: ConversationId,
     at: Timestamp,
@@ -68,7 +70,7 @@ pub(super) fn change_members(
     }
     let mut applied = Vec::with_capacity(changes.len());
     for change in changes {
-        if let Some(role) = change_member(set, id, at, *change)?
+        if let Some(role) = change_member(set, id, at, *change).await?
             && let Some(slot) = set.slot(id)
         {
             applied.push((*change, role, slot.head.version));
@@ -87,7 +89,8 @@ pub(super) fn change_members(
 
 /// Carries out one change under a version of its own, and returns the role it leaves or takes
 /// away. `None` if it changed nothing.
-fn change_member(
+#[either]
+async fn change_member(
     set: &mut WorkingSet<'_>,
     id: ConversationId,
     at: Timestamp,
@@ -96,7 +99,7 @@ fn change_member(
     let (MemberChange::Joins(user, _)
     | MemberChange::Becomes(user, _)
     | MemberChange::Leaves(user)) = change;
-    let person = set.person(id, user)?;
+    let person = set.person(id, user).await?;
     let standing = person.standing;
     let role = person.current().map(MemberRow::role).transpose()?;
     let changes_something = match change {
@@ -111,11 +114,11 @@ fn change_member(
         MemberChange::Joins(_, role) => {
             slot.edit().member_count += 1;
             let place = new_place(id, user, role, at, (last_seq, version));
-            set.person(id, user)?.put(place);
+            set.person(id, user).await?.put(place);
             Ok(Some(role))
         }
         MemberChange::Becomes(_, to) => {
-            if let Some(place) = set.person(id, user)?.edit() {
+            if let Some(place) = set.person(id, user).await?.edit() {
                 (place.role, place.version) = (role_number(to), version);
             }
             Ok(Some(to))
@@ -123,7 +126,7 @@ fn change_member(
         MemberChange::Leaves(_) => {
             let conversation = slot.edit();
             conversation.member_count = conversation.member_count.saturating_sub(1);
-            if let Some(place) = set.person(id, user)?.edit() {
+            if let Some(place) = set.person(id, user).await?.edit() {
                 (place.left_seq, place.version) = (Some(last_seq), version);
             }
             Ok(role)

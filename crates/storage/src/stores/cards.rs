@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use diesel::{prelude::*, sqlite::SqliteConnection};
+use diesel::prelude::*;
 use kith_domain::{
     ConversationId, UserId,
     conversation::{Conversation, Head, Kind, Seq},
@@ -14,8 +14,9 @@ use kith_domain::{
 };
 use kith_ports::{ConversationCard, StoreError, Unread as UnreadCount};
 
-use super::{error::Work, messages::first_visible, users};
+use super::{Connection, RunQueryDsl, either, messages::first_visible, users};
 use crate::{
+    failure::Work,
     queries::{Unread, answered, is_current, memberships, messages_with_answered},
     rows::{ConversationRow, HeadRow, MemberRow, MessageRow, StoredMessage, message},
     schema::{heads, members, messages},
@@ -49,8 +50,9 @@ impl Place {
 }
 
 /// The place of one who is in it now.
-pub(super) fn place(
-    connection: &mut SqliteConnection,
+#[either]
+pub(super) async fn place(
+    connection: &mut Connection,
     viewer: UserId,
     id: ConversationId,
 ) -> Work<Option<Place>> {
@@ -60,23 +62,26 @@ pub(super) fn place(
         .filter(is_current())
         .select((MemberRow::as_select(), ConversationRow::as_select(), HeadRow::as_select()))
         .get_result(connection)
+        .await
         .optional()?;
     Ok(row.map(Place::new).transpose()?)
 }
 
 /// One conversation of one who is in it now.
-pub(super) fn card(
-    connection: &mut SqliteConnection,
+#[either]
+pub(super) async fn card(
+    connection: &mut Connection,
     viewer: UserId,
     id: ConversationId,
 ) -> Work<Option<ConversationCard>> {
-    let Some(place) = place(connection, viewer, id)? else { return Ok(None) };
-    Ok(dress(connection, viewer, vec![place])?.pop())
+    let Some(place) = place(connection, viewer, id).await? else { return Ok(None) };
+    Ok(dress(connection, viewer, vec![place]).await?.pop())
 }
 
 /// Makes cards of places, in their order.
-pub(super) fn dress(
-    connection: &mut SqliteConnection,
+#[either]
+pub(super) async fn dress(
+    connection: &mut Connection,
     viewer: UserId,
     places: Vec<Place>,
 ) -> Work<Vec<ConversationCard>> {
@@ -86,12 +91,12 @@ pub(super) fn dress(
         .filter(|place| place.sees_any())
         .map(|place| place.conversation.id.into())
         .collect();
-    let unread = unread(connection, viewer, &ids)?;
-    let mut newest = newest(connection, &with_messages)?;
+    let unread = unread(connection, viewer, &ids).await?;
+    let mut newest = newest(connection, &with_messages).await?;
     let peers: Vec<UserId> =
         places.iter().filter_map(|place| place.conversation.peer_of(viewer)).collect();
     let peers: HashMap<UserId, User> =
-        users::find(connection, &peers)?.into_iter().map(|user| (user.id, user)).collect();
+        users::find(connection, &peers).await?.into_iter().map(|user| (user.id, user)).collect();
     places
         .into_iter()
         .map(|place| {
@@ -119,8 +124,9 @@ pub(super) fn dress(
 
 /// How much a member has not read. Asked for those that are shown alone: where rows are sorted
 /// first, the count would be taken of each of them.
-fn unread(
-    connection: &mut SqliteConnection,
+#[either]
+async fn unread(
+    connection: &mut Connection,
     viewer: UserId,
     ids: &[Key],
 ) -> Work<HashMap<ConversationId, UnreadCount>> {
@@ -129,16 +135,17 @@ fn unread(
         .select((members::conversation_id, Unread));
     let rows: Vec<(Key, i64)> = match ids {
         [] => Vec::new(),
-        [id] => query.filter(members::conversation_id.eq(id)).load(connection)?,
-        ids => query.filter(members::conversation_id.eq_any(ids)).load(connection)?,
+        [id] => query.filter(members::conversation_id.eq(id)).load(connection).await.await?,
+        ids => query.filter(members::conversation_id.eq_any(ids)).load(connection).await.await?,
     };
     let count = |count| UnreadCount { count: u32::try_from(count).unwrap_or(UnreadCount::MOST) };
     Ok(rows.into_iter().map(|(id, number)| (id.into(), count(number))).collect())
 }
 
 /// The newest messages of conversations.
-fn newest(
-    connection: &mut SqliteConnection,
+#[either]
+async fn newest(
+    connection: &mut Connection,
     ids: &[Key],
 ) -> Work<HashMap<ConversationId, Message>> {
     let query = messages_with_answered()
@@ -151,8 +158,8 @@ fn newest(
     let rows: Vec<StoredMessage> = match ids {
         [] => Vec::new(),
         // The plan for one is kept; a list is planned each time.
-        [id] => query.filter(heads::conversation_id.eq(id)).load(connection)?,
-        ids => query.filter(heads::conversation_id.eq_any(ids)).load(connection)?,
+        [id] => query.filter(heads::conversation_id.eq(id)).load(connection).await.await?,
+        ids => query.filter(heads::conversation_id.eq_any(ids)).load(connection).await.await?,
     };
     rows.into_iter()
         .map(|row| {

@@ -1,6 +1,6 @@
 //! Catching up: what changed in one conversation since a version.
 
-use diesel::{prelude::*, sqlite::SqliteConnection};
+use diesel::prelude::*;
 use kith_domain::{
     ConversationId, UserId,
     conversation::Version,
@@ -10,11 +10,13 @@ use kith_domain::{
 use kith_ports::{Changes, MemberRow as Member, StoreError};
 
 use super::{
+    Connection, RunQueryDsl,
     cards::{Place, dress, place},
     conversations::listed,
-    error::Work,
+    either,
 };
 use crate::{
+    failure::Work,
     queries::{answered, messages_with_answered, one_more, people},
     rows::{MemberRow, MessageRow, StoredMessage, UserRow, message},
     schema::{members, messages, users},
@@ -24,21 +26,22 @@ use crate::{
 /// One who is further behind is better off with the newest page.
 const MOST_BEHIND: Version = 1_000;
 
-pub(super) fn changes(
-    connection: &mut SqliteConnection,
+#[either]
+pub(super) async fn changes(
+    connection: &mut Connection,
     viewer: UserId,
     id: ConversationId,
     since: Version,
     limit: usize,
 ) -> Work<Option<Changes>> {
-    let Some(place) = place(connection, viewer, id)? else { return Ok(None) };
+    let Some(place) = place(connection, viewer, id).await? else { return Ok(None) };
     let now = place.head.version;
     let behind = now.checked_sub(since).filter(|behind| (0..=MOST_BEHIND).contains(behind));
     let (until, messages, members) = match behind {
         Some(0) | None => (now, Vec::new(), Vec::new()),
-        Some(_) => since_version(connection, viewer, &place, since, limit)?,
+        Some(_) => since_version(connection, viewer, &place, since, limit).await?,
     };
-    let Some(card) = dress(connection, viewer, vec![place])?.pop() else { return Ok(None) };
+    let Some(card) = dress(connection, viewer, vec![place]).await?.pop() else { return Ok(None) };
     Ok(Some(Changes {
         card,
         version: until,
@@ -50,22 +53,23 @@ pub(super) fn changes(
 }
 
 /// The changes since, up to about `limit` of them, and the version up to which they are complete.
-fn since_version(
-    connection: &mut SqliteConnection,
+#[either]
+async fn since_version(
+    connection: &mut Connection,
     viewer: UserId,
     place: &Place,
     since: Version,
     limit: usize,
 ) -> Work<(Version, Vec<Message>, Vec<Member>)> {
-    let mut messages = changed_messages(connection, place, since, limit)?;
-    let versions = member_versions(connection, place, since, limit)?;
+    let mut messages = changed_messages(connection, place, since, limit).await?;
+    let versions = member_versions(connection, place, since, limit).await?;
     let until = cut(
         messages.iter().map(|message| message.version).chain(versions).collect(),
         limit,
         place.head.version,
     );
     messages.retain(|message| message.version <= until);
-    let members = changed_members(connection, viewer, place, since, until)?;
+    let members = changed_members(connection, viewer, place, since, until).await?;
     Ok((until, messages, members))
 }
 
@@ -79,8 +83,9 @@ fn cut(mut versions: Vec<Version>, limit: usize, now: Version) -> Version {
     versions.get(limit.max(1) - 1).copied().unwrap_or(now)
 }
 
-fn changed_messages(
-    connection: &mut SqliteConnection,
+#[either]
+async fn changed_messages(
+    connection: &mut Connection,
     place: &Place,
     since: Version,
     limit: usize,
@@ -105,16 +110,17 @@ fn changed_messages(
         .filter(messages::revised)
         .order(messages::version.asc())
         .select((MessageRow::as_select(), answered()));
-    let new: Vec<StoredMessage> = one_more(limit, new).load(connection)?;
-    let revised: Vec<StoredMessage> = one_more(limit, revised).load(connection)?;
+    let new: Vec<StoredMessage> = one_more(limit, new).load(connection).await.await?;
+    let revised: Vec<StoredMessage> = one_more(limit, revised).load(connection).await.await?;
     let mut all =
         new.into_iter().chain(revised).map(message).collect::<Result<Vec<_>, StoreError>>()?;
     all.sort_unstable_by_key(|message| message.version);
     Ok(all)
 }
 
-fn member_versions(
-    connection: &mut SqliteConnection,
+#[either]
+async fn member_versions(
+    connection: &mut Connection,
     place: &Place,
     since: Version,
     limit: usize,
@@ -124,11 +130,12 @@ fn member_versions(
         .filter(members::version.gt(since))
         .order(members::version.asc())
         .select(members::version);
-    Ok(one_more(limit, versions).load(connection)?)
+    Ok(one_more(limit, versions).load(connection).await.await?)
 }
 
-fn changed_members(
-    connection: &mut SqliteConnection,
+#[either]
+async fn changed_members(
+    connection: &mut Connection,
     viewer: UserId,
     place: &Place,
     since: Version,
@@ -147,7 +154,9 @@ fn changed_members(
         .filter(members::left_seq.is_null().or(left_since))
         .order((members::version.asc(), members::user_id.asc()))
         .select((MemberRow::as_select(), UserRow::as_select()))
-        .load(connection)?;
+        .load(connection)
+        .await
+        .await?;
     let mut all = rows.into_iter().map(listed).collect::<Result<Vec<_>, StoreError>>()?;
     // Who may not list a channel's members learns of those in charge, and of himself.
     let (kind, posting) = (place.conversation.kind, place.conversation.posting);

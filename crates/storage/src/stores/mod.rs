@@ -1,0 +1,19 @@
+//! The stores, written once and built for each database.
+//!
+//! Each executor takes this folder in as a module of its own, and says in its own terms what is
+//! named here: the connection, the numbers of its transactions, and how a piece of work is run
+//! (`query!` for one statement, `snapshot!` for several that must see the same state, `transact!`
+//! for what writes). A function marked `#[either]` is asynchronous where its executor is; on
+//! SQLite, whose threads wait for the disk themselves, it is an ordinary one.
+
+mod cards;
+mod changes;
+mod conversations;
+pub(super) mod log;
+pub(super) mod messages;
+pub(super) mod purge;
+mod sessions;
+mod sync;
+mod users;
+
+use super::{Backend, Connection, RunQueryDsl, Store, either, store};
