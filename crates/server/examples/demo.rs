@@ -59,7 +59,7 @@ async fn demo() -> Outcome {
     config.passwords.memory_kib = 64;
     config.passwords.iterations = 1;
     config.shutdown.close_spread_ms = 0;
-    let application = Application::build(&config)?;
+    let application = Application::build(&config).await?;
     let url = format!("http://{}", application.address());
     println!("A server of its own listens on {url}; its data lie in {}.", data.path().display());
     let (stop, asked) = oneshot::channel::<()>();

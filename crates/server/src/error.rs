@@ -1,7 +1,7 @@
 use std::{io, net::SocketAddr, path::PathBuf};
 
 use kith_security::SecretError;
-use kith_storage::sqlite::OpenError;
+use kith_storage::{postgres, sqlite};
 
 /// Why the program cannot do what it was asked to: one line, with what to do.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +35,10 @@ pub enum Failure {
     Secret(#[from] SecretError),
     /// The database cannot be used.
     #[error(transparent)]
-    Database(#[from] OpenError),
+    Sqlite(#[from] sqlite::OpenError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Postgres(#[from] postgres::OpenError),
     /// A part of the server ended by itself.
     #[error("{0} ended unexpectedly; the server stops rather than go on half alive")]
     Crashed(&'static str),

@@ -6,6 +6,7 @@
 pub mod cli;
 mod commands;
 pub mod config;
+mod database;
 mod error;
 mod lifecycle;
 mod telemetry;

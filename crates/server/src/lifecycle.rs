@@ -19,13 +19,17 @@ use actix_web::{App, HttpServer, dev::Server, middleware::from_fn, rt::net::TcpS
 use kith_http::{Context, Settings, WorkerSlot};
 use kith_ports::live::Subscriptions as _;
 use kith_realtime::{Hub, HubOptions};
-use kith_storage::sqlite::{Options, Sqlite};
 use socket2::{Domain, SockRef, Socket, Type};
 use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
-use crate::{Failure, config::Config, wiring};
+use crate::{
+    Failure,
+    config::Config,
+    database::{Database, Place},
+    wiring,
+};
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 4_096;
@@ -39,7 +43,7 @@ pub struct Application {
     server: Server,
     context: Arc<Context>,
     hub: Arc<Hub>,
-    store: Sqlite,
+    database: Database,
     sockets: TaskTracker,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -52,20 +56,18 @@ impl Application {
     ///
     /// # Errors
     /// [`Failure`] says in one line what is wrong and what helps.
-    pub fn build(config: &Config) -> Result<Self, Failure> {
+    pub async fn build(config: &Config) -> Result<Self, Failure> {
         let locks = lock(config)?;
         let listener = listen(config.listen)?;
         let address = listener.local_addr()?;
-        let path = config.sqlite_path()?;
-        private(&path)?;
-        let store = Sqlite::open(&path, Options::default())?;
+        let database = Database::open(config).await?;
         let hub = Arc::new(Hub::new(HubOptions {
             socket_queue: config.sockets.queue,
             ..HubOptions::default()
         }));
         let (tasks, sockets) = (TaskTracker::new(), TaskTracker::new());
         let stop = CancellationToken::new();
-        let services = wiring::services(config, &store, &hub, &tasks, &stop)?;
+        let services = wiring::services(config, &database, &hub, &tasks, &stop)?;
         let settings = wiring::settings(config)?;
         let heartbeat = settings.heartbeat;
         let context = Context::new(
@@ -76,13 +78,17 @@ impl Application {
             sockets.clone(),
         );
         tasks.spawn(wiring::housekeeping(context.clone(), stop.clone()));
+        tasks.spawn({
+            let (database, stop) = (database.clone(), stop.clone());
+            async move { stop.run_until_cancelled(database.upkeep()).await }
+        });
         let server = serve(listener, &context, &hub, settings, heartbeat * 3)?;
         Ok(Self {
             address,
             server,
             context,
             hub,
-            store,
+            database,
             sockets,
             tasks,
             stop,
@@ -101,8 +107,9 @@ impl Application {
     /// # Errors
     /// When a part of it ended by itself.
     pub async fn run_until(self, asked: impl Future<Output = ()>) -> Result<(), Failure> {
-        let Self { address, server, context, hub, store, sockets, tasks, stop, deadline, .. } =
-            self;
+        let Self {
+            address, server, context, hub, database, sockets, tasks, stop, deadline, ..
+        } = self;
         let handle = server.handle();
         let running = tokio::spawn(server);
         info!(%address, "listening on http://{address}");
@@ -133,7 +140,7 @@ impl Application {
             warn!("not everything ended in time");
         }
         running.abort();
-        if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
+        if tokio::task::spawn_blocking(move || database.close()).await.is_err() {
             warn!("the database was not closed in order");
         }
         info!("stopped");
@@ -154,8 +161,8 @@ pub(crate) fn lock(config: &Config) -> Result<Vec<File>, Failure> {
         .create(dir)
         .map_err(|reason| Failure::DataDir { path: dir.clone(), reason })?;
     let mut places = vec![dir.join("lock")];
-    if config.database_url.is_some() {
-        let mut beside = config.sqlite_path()?.into_os_string();
+    if let (Some(_), Place::Sqlite(path)) = (&config.database_url, config.database()?) {
+        let mut beside = path.into_os_string();
         beside.push(".lock");
         places.push(beside.into());
     }

@@ -6,7 +6,7 @@ use kith_app::{
     accounts::{self, Accounts},
     conversations::{self, Conversations},
     limits::{LoginThrottle, Rate},
-    messaging::{self, LaneOptions, Messaging},
+    messaging::{self, Messaging},
     people::People,
     presence::{self, PresenceService},
     sessions::{self, Sessions},
@@ -14,20 +14,22 @@ use kith_app::{
 };
 use kith_http::{Services, Settings};
 use kith_ports::{
-    Clock, ConversationStore, Ids, MessageStore, SessionStore, UserStore,
+    Clock, Ids,
     live::{EventBus, PresenceBoard, Subscriptions},
-    log::ConversationLog,
 };
 use kith_realtime::{Board, Hub};
 use kith_security::{
     Argon2Passwords, DerivedRefreshTokens, JwtTokens, PasswordCost, RandomIds, Sealer,
     ServerSecret, SystemClock,
 };
-use kith_storage::sqlite::Sqlite;
 use secrecy::ExposeSecret as _;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Failure, VERSION, config::Config};
+use crate::{
+    Failure, VERSION,
+    config::Config,
+    database::{Database, Stores},
+};
 
 /// How often people who asked for nothing lately are forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
@@ -35,7 +37,7 @@ const HOUSEKEEPING: Duration = Duration::from_secs(60);
 /// Puts everything together.
 pub(crate) fn services(
     config: &Config,
-    store: &Sqlite,
+    database: &Database,
     hub: &Arc<Hub>,
     tasks: &TaskTracker,
     stop: &CancellationToken,
@@ -59,12 +61,8 @@ pub(crate) fn services(
     let passwords = Argon2Passwords::start(cost)
         .map_err(|error| Failure::Config(format!("KITH_PASSWORDS: {error}")))?;
 
-    let store = Arc::new(store.clone());
-    let users: Arc<dyn UserStore> = store.clone();
-    let session_store: Arc<dyn SessionStore> = store.clone();
-    let conversation_store: Arc<dyn ConversationStore> = store.clone();
-    let messages: Arc<dyn MessageStore> = store.clone();
-    let log: Arc<dyn ConversationLog> = store;
+    let Stores { users, sessions: session_store, conversations: conversation_store, messages, log } =
+        database.stores();
     let bus: Arc<dyn EventBus> = hub.clone();
     let subscriptions: Arc<dyn Subscriptions> = hub.clone();
     let board: Arc<dyn PresenceBoard> = Arc::new(Board::new());
@@ -81,7 +79,7 @@ pub(crate) fn services(
             ids: ids.clone(),
         },
         Rate::new(config.limits.messages_per_second, 5),
-        LaneOptions::default(),
+        database.lanes(),
         tasks,
     );
     let conversations = Conversations::new(

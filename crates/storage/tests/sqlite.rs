@@ -19,6 +19,7 @@ fn make() -> (Stores, TempDir) {
         conversations: sqlite.clone(),
         messages: sqlite.clone(),
         log: sqlite,
+        settled: Arc::new(|| Box::pin(std::future::ready(()))),
     };
     (stores, directory)
 }

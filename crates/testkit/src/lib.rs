@@ -2,6 +2,8 @@
 
 pub mod build;
 pub mod contract;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod process;
 
 pub use process::{FixedClock, SequentialIds};

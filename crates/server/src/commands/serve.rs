@@ -11,7 +11,7 @@ pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
     telemetry::start(&config.log)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let application = Application::build(config)?;
+    let application = Application::build(config).await?;
     info!(version = VERSION, data_dir = %config.data_dir.display(), "kith starts");
     application
         .run_until(async move {

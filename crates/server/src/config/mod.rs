@@ -4,17 +4,19 @@ mod load;
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
+    num::NonZeroUsize,
+    path::PathBuf,
     time::Duration,
 };
 
 use ipnet::IpNet;
+use kith_storage::postgres::Postgres;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
 pub use self::load::{Loaded, load};
-use crate::Failure;
+use crate::{Failure, database::Place};
 
 /// How the server is to be run.
 #[derive(Clone, Debug, Deserialize)]
@@ -24,8 +26,11 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where it keeps database and secret.
     pub data_dir: PathBuf,
-    /// Which database; SQLite under the data directory if there is none.
+    /// Which database: `sqlite://<path>` or `postgres://…`; SQLite under the data directory if
+    /// there is none.
     pub database_url: Option<String>,
+    /// How PostgreSQL is used.
+    pub postgres: Connections,
     /// The secret that tokens are made with; one made once and kept if there is none.
     pub jwt_secret: Option<SecretString>,
     /// The secret before it, whose tokens are still good.
@@ -70,6 +75,17 @@ pub enum LogFormat {
     Pretty,
     /// For programs, one object a line.
     Json,
+}
+
+/// How PostgreSQL is used.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Connections {
+    /// The most connections for everything but the lanes.
+    pub connections: NonZeroUsize,
+    /// How many lanes there are, each with a connection of its own: so many batches of messages are
+    /// stored at once.
+    pub lanes: NonZeroUsize,
 }
 
 /// How much one may ask. 0 turns a limit off.
@@ -126,6 +142,7 @@ impl Default for Config {
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080),
             data_dir: PathBuf::from("./data"),
             database_url: None,
+            postgres: Connections::default(),
             jwt_secret: None,
             jwt_previous_secret: None,
             public_url: None,
@@ -136,6 +153,17 @@ impl Default for Config {
             sockets: Sockets::default(),
             passwords: Passwords::default(),
             shutdown: Shutdown::default(),
+        }
+    }
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        const {
+            Self {
+                connections: NonZeroUsize::new(16).unwrap(),
+                lanes: NonZeroUsize::new(4).unwrap(),
+            }
         }
     }
 }
@@ -182,14 +210,20 @@ impl Config {
     ///
     /// # Errors
     /// A URL of a kind that this server does not know.
-    pub fn sqlite_path(&self) -> Result<PathBuf, Failure> {
-        let Some(url) = &self.database_url else { return Ok(self.data_dir.join("kith.db")) };
+    pub(crate) fn database(&self) -> Result<Place, Failure> {
+        let Some(url) = &self.database_url else {
+            return Ok(Place::Sqlite(self.data_dir.join("kith.db")));
+        };
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Postgres::check(url)?;
+            return Ok(Place::Postgres(url.clone()));
+        }
         match url.strip_prefix("sqlite:") {
             Some(path) if !path.trim_start_matches("//").is_empty() => {
-                Ok(Path::new(path.strip_prefix("//").unwrap_or(path)).to_owned())
+                Ok(Place::Sqlite(path.strip_prefix("//").unwrap_or(path).into()))
             }
             _ => Err(Failure::Config(
-                "KITH_DATABASE_URL must be `sqlite://<path>`; leave it out for SQLite under the data directory".to_owned(),
+                "KITH_DATABASE_URL must be `postgres://<user>:<password>@<host>/<database>` or `sqlite://<path>`; leave it out for SQLite under the data directory".to_owned(),
             )),
         }
     }
@@ -215,7 +249,7 @@ impl Config {
     /// # Errors
     /// The first setting that is wrong, with what would be right.
     pub fn check(&self) -> Result<(), Failure> {
-        self.sqlite_path()?;
+        self.database()?;
         self.proxies()?;
         let origins = self.cors_origins.iter().map(|origin| ("KITH_CORS_ORIGINS", origin));
         let public = self.public_url.iter().map(|url| ("KITH_PUBLIC_URL", url));

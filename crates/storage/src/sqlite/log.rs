@@ -34,7 +34,7 @@ impl ConversationLog for Sqlite {
 
 fn apply(connection: &mut Connection, batch: &[Command]) -> Work<Vec<Outcome>> {
     let mut set = WorkingSet::new(connection);
-    set.load(batch.iter().map(|command| command.conversation_id))?;
+    set.take_in(batch.iter().map(|command| command.conversation_id))?;
     let mut behind = Behind::default();
     let mut outcomes = Vec::with_capacity(batch.len());
     for command in batch {

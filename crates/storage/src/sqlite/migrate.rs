@@ -4,7 +4,6 @@ use std::{collections::BTreeSet, fs::File, io::Read, path::Path};
 
 use diesel::{
     connection::SimpleConnection,
-    migration::MigrationSource,
     prelude::*,
     sql_types::BigInt,
     sqlite::{Sqlite as Backend, SqliteConnection},
@@ -15,6 +14,7 @@ use super::{
     connection::{self, Purpose},
     error::{Condition, condition, of_message},
 };
+use crate::migrations::{self, MigrationState};
 
 /// The migrations that this binary knows.
 pub(super) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
@@ -86,17 +86,6 @@ pub enum OpenError {
     Io(#[from] std::io::Error),
 }
 
-/// A migration, and whether a database has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MigrationState {
-    /// Its version.
-    pub version: String,
-    /// Its name; the version where this binary does not know it.
-    pub name: String,
-    /// Whether the database has it.
-    pub applied: bool,
-}
-
 /// Checks a database and runs the migrations it lacks. Makes it if it is not there.
 pub(super) fn prepare(path: &str) -> Result<(), OpenError> {
     check_header(path)?;
@@ -109,22 +98,14 @@ pub(super) fn prepare(path: &str) -> Result<(), OpenError> {
 
 /// The migrations of a database and of this binary, in order.
 pub(super) fn status(path: &str) -> Result<Vec<MigrationState>, OpenError> {
-    let mut states: Vec<MigrationState> = known()?;
+    let states = known()?;
     if !Path::new(path).exists() {
         return Ok(states);
     }
     check_header(path)?;
     let mut connection = establish(path)?;
     let applied = applied(&mut connection).map_err(|error| database(path, &error))?;
-    for state in &mut states {
-        state.applied = applied.contains(&state.version);
-    }
-    for version in applied {
-        if states.iter().all(|state| state.version != version) {
-            states.push(MigrationState { name: version.clone(), version, applied: true });
-        }
-    }
-    Ok(states)
+    Ok(migrations::compare(states, applied))
 }
 
 fn check_header(path: &str) -> Result<(), OpenError> {
@@ -210,19 +191,8 @@ fn migrate(connection: &mut SqliteConnection, path: &str) -> Result<(), OpenErro
 }
 
 fn known() -> Result<Vec<MigrationState>, OpenError> {
-    let migrations = MigrationSource::<Backend>::migrations(&MIGRATIONS).map_err(|error| {
-        OpenError::Migration { path: String::from("(embedded)"), reason: error.to_string() }
-    })?;
-    let mut states: Vec<_> = migrations
-        .iter()
-        .map(|migration| MigrationState {
-            version: migration.name().version().to_string(),
-            name: migration.name().to_string(),
-            applied: false,
-        })
-        .collect();
-    states.sort_by(|a, b| a.version.cmp(&b.version));
-    Ok(states)
+    migrations::known::<Backend>(&MIGRATIONS)
+        .map_err(|reason| OpenError::Migration { path: String::from("(embedded)"), reason })
 }
 
 /// The versions in the database; none where nothing was ever migrated. Writes nothing.

@@ -46,12 +46,12 @@ use diesel::{
 use kith_ports::StoreResult;
 use maybe_async::must_be_sync as either;
 
-pub use self::migrate::{MigrationState, OpenError};
+pub use self::migrate::OpenError;
 use self::{
     Sqlite as Store,
     threads::{PurgeList, StartError, Threads},
 };
-use crate::failure::Work;
+use crate::{MigrationState, failure::Work};
 
 /// How a database is opened.
 #[derive(Clone, Copy, Debug)]

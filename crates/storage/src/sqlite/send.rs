@@ -8,14 +8,14 @@ use diesel::{
     sql_types::{BigInt, Binary, Nullable, SmallInt, Text},
 };
 use kith_domain::{
-    Code, ConversationId, MessageId, Refusal, Timestamp, UserId,
-    conversation::{Conversation, Head},
+    ConversationId, MessageId, Refusal, Timestamp, UserId,
+    conversation::{Conversation, Head, Seq, Version},
     group::{Action, may},
-    message::{Digest, Message, ReplyRef, is_retry},
+    message::{Digest, Message, ReplyRef},
 };
 use kith_ports::{
     StoreError,
-    log::{Applied, Rejected, Send},
+    log::{Applied, Send},
 };
 
 use super::{
@@ -23,6 +23,7 @@ use super::{
     stores::{
         log::{
             Outcome, direct,
+            sends::{duplicate, no_such_reply, numbered},
             working_set::{Standing, WorkingSet},
         },
         messages::first_visible,
@@ -30,8 +31,7 @@ use super::{
 };
 use crate::{
     failure::{Work, cause},
-    queries::{answered, messages_with_answered},
-    rows::{MessageRow, message, message_kind_number},
+    rows::message_kind_number,
     schema::messages,
     statement::statement,
     types::{
@@ -90,14 +90,14 @@ pub(super) fn send(
     let reply_to = match judge(set, &conversation, send)? {
         Ok(reply_to) => reply_to,
         Err(refusal) => {
-            let before = duplicate(set, &conversation, send)?;
+            let before = duplicate(set.connection, &conversation, send)?;
             return Ok(before.unwrap_or_else(|| Err(refusal.into())));
         }
     };
-    let message = numbered(&conversation, head, at, send, reply_to);
+    let message = numbered(&conversation, next(head), at, send, reply_to);
     let caught_up = has_caught_up(set, behind, id, send.sender_id)?;
     if !insert(set, &message, send.digest)? {
-        return match duplicate(set, &conversation, send)? {
+        return match duplicate(set.connection, &conversation, send)? {
             Some(outcome) => Ok(outcome),
             None => Err(id_is_taken(send.id).into()),
         };
@@ -122,7 +122,7 @@ fn first(
         return Ok(Err(no_such_reply().into()));
     }
     let (conversation, head) = (Arc::clone(&slot.conversation), slot.head);
-    let message = numbered(&conversation, head, at, send, None);
+    let message = numbered(&conversation, next(head), at, send, None);
     if !insert(set, &message, send.digest)? {
         return Err(id_is_taken(send.id).into());
     }
@@ -202,37 +202,9 @@ fn has_caught_up(
     Ok(unread.is_none())
 }
 
-fn no_such_reply() -> Refusal {
-    Refusal::wrong_field(
-        "reply_to",
-        Code::InvalidValue,
-        "is not the id of a message in this conversation that you can see",
-    )
-}
-
-/// The message with the numbers that come next.
-fn numbered(
-    conversation: &Conversation,
-    head: Head,
-    at: Timestamp,
-    send: &Send,
-    reply_to: Option<ReplyRef>,
-) -> Message {
-    Message {
-        id: send.id,
-        conversation_id: conversation.id,
-        seq: head.last_seq + 1,
-        version: head.version + 1,
-        sender_id: send.sender_id,
-        client_message_id: send.client_message_id.clone(),
-        kind: send.kind,
-        content: Some(send.content.clone()),
-        reply_to,
-        created_at: at,
-        edited_at: None,
-        deleted_at: None,
-        pinned_at: None,
-    }
+/// The numbers of the message that comes next.
+const fn next(head: Head) -> (Seq, Version) {
+    (head.last_seq + 1, head.version + 1)
 }
 
 /// Stores a message. `false`, with nothing written, if one of its keys is there already.
@@ -275,35 +247,6 @@ fn advance(set: &mut WorkingSet<'_>, message: &Message, caught_up: bool) -> Work
         sender.mark(marks, message.created_at);
     }
     Ok(())
-}
-
-/// What a send that came before is answered with; `None` if it never came.
-fn duplicate(
-    set: &mut WorkingSet<'_>,
-    conversation: &Arc<Conversation>,
-    send: &Send,
-) -> Work<Option<Outcome>> {
-    type Row = (MessageRow, Option<(Key, Key)>, Vec<u8>);
-
-    let row: Option<Row> = messages_with_answered()
-        .filter(messages::conversation_id.eq(Key::from(conversation.id)))
-        .filter(messages::sender_id.eq(Key::from(send.sender_id)))
-        .filter(messages::client_message_id.eq(send.client_message_id.as_str()))
-        .select((MessageRow::as_select(), answered(), messages::digest))
-        .get_result(set.connection)
-        .optional()?;
-    let Some((row, answered, digest)) = row else { return Ok(None) };
-    let digest = <[u8; 32]>::try_from(digest.as_slice()).map_err(|error| StoreError::Corrupt {
-        table: "messages",
-        id: row.id.0.to_string(),
-        what: format!("digest {error}"),
-    })?;
-    Ok(Some(match is_retry(Digest(digest), send.digest) {
-        Ok(()) => {
-            Ok(Applied::Duplicate(Arc::new(message((row, answered))?), Arc::clone(conversation)))
-        }
-        Err(refusal) => Err(Rejected::Refused(refusal)),
-    }))
 }
 
 /// The server makes ids; one that is taken by another message is a fault of its own.

@@ -23,7 +23,7 @@ use rstest::rstest;
 use tempfile::TempDir;
 
 use super::{
-    MigrationState, OpenError, Options, Sqlite,
+    OpenError, Options, Sqlite,
     connection::{self, Purpose},
     migrate,
 };
@@ -198,7 +198,7 @@ fn a_directory_that_is_not_there_is_told() {
 fn the_status_of_a_database_that_is_not_there_makes_none() {
     let database = Database::new();
     let states = Sqlite::migration_status(&database.path()).unwrap();
-    let first = MigrationState {
+    let first = crate::MigrationState {
         version: String::from("20261120000001"),
         name: String::from("2026-11-20-000001_initial"),
         applied: false,

@@ -135,8 +135,8 @@ async fn unread(
         .select((members::conversation_id, Unread));
     let rows: Vec<(Key, i64)> = match ids {
         [] => Vec::new(),
-        [id] => query.filter(members::conversation_id.eq(id)).load(connection).await.await?,
-        ids => query.filter(members::conversation_id.eq_any(ids)).load(connection).await.await?,
+        [id] => query.filter(members::conversation_id.eq(id)).load(connection).await?,
+        ids => query.filter(members::conversation_id.eq_any(ids)).load(connection).await?,
     };
     let count = |count| UnreadCount { count: u32::try_from(count).unwrap_or(UnreadCount::MOST) };
     Ok(rows.into_iter().map(|(id, number)| (id.into(), count(number))).collect())
@@ -158,8 +158,8 @@ async fn newest(
     let rows: Vec<StoredMessage> = match ids {
         [] => Vec::new(),
         // The plan for one is kept; a list is planned each time.
-        [id] => query.filter(heads::conversation_id.eq(id)).load(connection).await.await?,
-        ids => query.filter(heads::conversation_id.eq_any(ids)).load(connection).await.await?,
+        [id] => query.filter(heads::conversation_id.eq(id)).load(connection).await?,
+        ids => query.filter(heads::conversation_id.eq_any(ids)).load(connection).await?,
     };
     rows.into_iter()
         .map(|row| {

@@ -110,8 +110,8 @@ async fn changed_messages(
         .filter(messages::revised)
         .order(messages::version.asc())
         .select((MessageRow::as_select(), answered()));
-    let new: Vec<StoredMessage> = one_more(limit, new).load(connection).await.await?;
-    let revised: Vec<StoredMessage> = one_more(limit, revised).load(connection).await.await?;
+    let new: Vec<StoredMessage> = one_more(limit, new).load(connection).await?;
+    let revised: Vec<StoredMessage> = one_more(limit, revised).load(connection).await?;
     let mut all =
         new.into_iter().chain(revised).map(message).collect::<Result<Vec<_>, StoreError>>()?;
     all.sort_unstable_by_key(|message| message.version);
@@ -130,7 +130,7 @@ async fn member_versions(
         .filter(members::version.gt(since))
         .order(members::version.asc())
         .select(members::version);
-    Ok(one_more(limit, versions).load(connection).await.await?)
+    Ok(one_more(limit, versions).load(connection).await?)
 }
 
 #[either]
@@ -155,7 +155,6 @@ async fn changed_members(
         .order((members::version.asc(), members::user_id.asc()))
         .select((MemberRow::as_select(), UserRow::as_select()))
         .load(connection)
-        .await
         .await?;
     let mut all = rows.into_iter().map(listed).collect::<Result<Vec<_>, StoreError>>()?;
     // Who may not list a channel's members learns of those in charge, and of himself.

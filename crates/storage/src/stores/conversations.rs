@@ -154,7 +154,7 @@ async fn topics(connection: &mut Connection, member: UserId) -> Work<Vec<Topic>>
 
 /// A conversation with its head and when it was deleted; deleted ones too.
 #[either]
-pub(super) async fn find(
+pub(crate) async fn find(
     connection: &mut Connection,
     id: ConversationId,
 ) -> Work<Option<(Conversation, Head, Option<Moment>)>> {
@@ -198,7 +198,7 @@ async fn inbox(
         query = query.filter(members::pinned.lt(pinned).or(same_pin));
     }
     let rows: Vec<(MemberRow, ConversationRow, HeadRow)> =
-        one_more(limit, query).load(connection).await.await?;
+        one_more(limit, query).load(connection).await?;
     let has_more = rows.len() > limit;
     let places =
         rows.into_iter().take(limit).map(Place::new).collect::<Result<Vec<_>, StoreError>>()?;
@@ -245,7 +245,7 @@ async fn list_members(
             .filter(members::joined_at.ge(joined_at))
             .filter(members::joined_at.gt(joined_at).or(same_time));
     }
-    let rows: Vec<(MemberRow, UserRow)> = one_more(limit, query).load(connection).await.await?;
+    let rows: Vec<(MemberRow, UserRow)> = one_more(limit, query).load(connection).await?;
     let has_more = rows.len() > limit;
     let items = rows.into_iter().take(limit).map(listed).collect::<Result<Vec<_>, StoreError>>()?;
     let next = items
@@ -277,7 +277,6 @@ async fn snapshot(
         .filter(members::left_seq.is_null())
         .select(MemberRow::as_select())
         .load(connection)
-        .await
         .await?;
     let members = rows
         .into_iter()

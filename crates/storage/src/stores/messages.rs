@@ -81,7 +81,6 @@ async fn between(
         .order(messages::seq.asc())
         .select((MessageRow::as_select(), answered()))
         .load(connection)
-        .await
         .await?;
     Ok(rows.into_iter().map(message).collect::<Result<_, StoreError>>()?)
 }

@@ -8,7 +8,7 @@
 
 mod cards;
 mod changes;
-mod conversations;
+pub(super) mod conversations;
 pub(super) mod log;
 pub(super) mod messages;
 pub(super) mod purge;

@@ -23,7 +23,6 @@ pub(crate) async fn left_over(connection: &mut Connection) -> Work<Vec<Conversat
         .filter(diesel::dsl::exists(messages))
         .select(conversations::id)
         .load(connection)
-        .await
         .await?;
     Ok(ids.into_iter().map(Into::into).collect())
 }
@@ -35,7 +34,7 @@ pub(crate) async fn slice(connection: &mut Connection, id: ConversationId) -> Wo
         .filter(conversations::id.eq(Key::from(id)))
         .filter(conversations::deleted_at.is_not_null())
         .select(conversations::id);
-    if deleted.get_result::<Key>(connection).optional()?.is_none() {
+    if deleted.get_result::<Key>(connection).await.optional()?.is_none() {
         // The transaction that was to delete it was rolled back.
         return Ok(false);
     }

@@ -91,7 +91,7 @@ async fn touched(
     if since == BEGINNING {
         // He has nothing yet that could be taken from him.
         let query = query.filter(is_current()).filter(is_shown());
-        return Ok(one_more(limit, query).load(connection).await.await?);
+        return Ok(one_more(limit, query).load(connection).await?);
     }
     // What goes on where he is no more does not concern him, but that it was deleted does.
     let deleted = conversations::deleted_at.is_not_null().and(conversations::changed.ge(since));
@@ -108,7 +108,7 @@ async fn touched(
             .and(his_place.or(the_rest))
             .or(gone.and(his_place.or(members::left_seq.is_null().and(deleted)))),
     );
-    Ok(one_more(limit, query).load(connection).await.await?)
+    Ok(one_more(limit, query).load(connection).await?)
 }
 
 /// Profiles written since, of people with whom the viewer shares a direct chat or a small group.

@@ -123,7 +123,6 @@ pub(super) async fn find(connection: &mut Connection, ids: &[UserId]) -> Work<Ve
                 .filter(users::id.eq(Key::from(*id)))
                 .select(UserRow::as_select())
                 .load(connection)
-                .await
                 .await?
         }
         ids => {
@@ -131,7 +130,6 @@ pub(super) async fn find(connection: &mut Connection, ids: &[UserId]) -> Work<Ve
                 .filter(users::id.eq_any(ids.iter().copied().map(Key::from)))
                 .select(UserRow::as_select())
                 .load(connection)
-                .await
                 .await?
         }
     };
@@ -222,13 +220,13 @@ async fn refuse_taken(
 ) -> Work<()> {
     if let Some(key) = email_key {
         let same = users::table.filter(users::email_key.eq(key)).select(users::id);
-        if same.get_result::<Key>(connection).optional()?.is_some() {
+        if same.get_result::<Key>(connection).await.optional()?.is_some() {
             return Err(StoreError::Conflict(Constraint::Email).into());
         }
     }
     if let Some(key) = username_key {
         let same = users::table.filter(users::username_key.eq(key)).select(users::id);
-        if same.get_result::<Key>(connection).optional()?.is_some() {
+        if same.get_result::<Key>(connection).await.optional()?.is_some() {
             return Err(StoreError::Conflict(Constraint::Username).into());
         }
     }
@@ -391,7 +389,6 @@ async fn contacts(connection: &mut Connection, id: UserId) -> Work<Vec<UserId>> 
         .filter(diesel::dsl::exists(written))
         .select((conversations::user_a, conversations::user_b))
         .load(connection)
-        .await
         .await?;
     Ok(peers(pairs, key))
 }
@@ -406,7 +403,6 @@ async fn correspondents(connection: &mut Connection, id: UserId) -> Work<Vec<Use
         .filter(heads::last_seq.gt(0))
         .select((conversations::user_a, conversations::user_b))
         .load(connection)
-        .await
         .await?;
     Ok(peers(pairs, key))
 }
@@ -473,7 +469,7 @@ pub(super) async fn companions(
         .filter(users::changed.ge(since))
         .select(users::id)
         .distinct();
-    let ids: Vec<Key> = at_most(most, query).load(connection).await.await?;
+    let ids: Vec<Key> = at_most(most, query).load(connection).await?;
     Ok(ids.into_iter().map(Into::into).collect())
 }
 

@@ -21,7 +21,7 @@ pub mod sync;
 pub mod users;
 mod world;
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use kith_ports::{ConversationStore, MessageStore, SessionStore, UserStore, log::ConversationLog};
 
@@ -40,7 +40,14 @@ pub struct Stores {
     pub messages: Arc<dyn MessageStore>,
     /// Every change of a conversation.
     pub log: Arc<dyn ConversationLog>,
+    /// Waits until a sync token taken now stands after everything that was written before. Where
+    /// transactions of other databases count too, as on PostgreSQL, one may stand earlier, and what
+    /// it brings has been told before: right, but not exact, as the tests want it.
+    pub settled: Settled,
 }
+
+/// See [`Stores::settled`].
+pub type Settled = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 impl std::fmt::Debug for Stores {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -163,8 +163,15 @@ impl World {
         (page.items.iter().map(|message| message.seq).collect(), page)
     }
 
+    /// A sync token for now.
+    pub async fn horizon(&self) -> SyncFrom {
+        (self.stores.settled)().await;
+        self.stores.conversations.horizon().await.unwrap()
+    }
+
     /// A page of a sync.
     pub async fn sync(&self, viewer: UserId, from: Option<SyncFrom>, limit: usize) -> SyncBody {
+        (self.stores.settled)().await;
         match self.stores.conversations.sync(viewer, from, limit).await.unwrap() {
             SyncRead::Body(body) => *body,
             SyncRead::Foreign => panic!("expected a page of a sync, found it foreign"),

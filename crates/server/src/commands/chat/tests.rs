@@ -22,7 +22,7 @@ struct Server {
 }
 
 impl Server {
-    fn start() -> Self {
+    async fn start() -> Self {
         let data = tempfile::tempdir().unwrap();
         let mut config = Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -32,7 +32,7 @@ impl Server {
         config.passwords.memory_kib = 64;
         config.passwords.iterations = 1;
         config.shutdown.close_spread_ms = 0;
-        let application = Application::build(&config).unwrap();
+        let application = Application::build(&config).await.unwrap();
         let url = format!("http://{}", application.address());
         let (stop, asked) = oneshot::channel();
         tokio::spawn(application.run_until(async move { drop(asked.await) }));
@@ -102,7 +102,7 @@ impl Person {
 
 #[tokio::test]
 async fn two_people_talk() {
-    let server = Server::start();
+    let server = Server::start().await;
     let (mut ann, mut bob) = (server.newcomer("ann").await, server.newcomer("bob").await);
     ann.types("to whom?").await;
     ann.sees("/to NAME first").await;
@@ -142,7 +142,7 @@ async fn two_people_talk() {
 
 #[tokio::test]
 async fn a_script_sends_all_it_says_before_it_ends() {
-    let server = Server::start();
+    let server = Server::start().await;
     let _bob = server.newcomer("bob").await;
     let (_, ended) = server.newcomer("ann").await.ends().await;
     ended.unwrap();
@@ -161,7 +161,7 @@ async fn a_script_sends_all_it_says_before_it_ends() {
 
 #[tokio::test]
 async fn who_mistypes_is_asked_again() {
-    let server = Server::start();
+    let server = Server::start().await;
     let (_, ended) = server.newcomer("ann").await.ends().await;
     ended.unwrap();
     let mut ann = server.chat(None, None, Ends { typed: true, looked_at: false });
@@ -177,7 +177,7 @@ async fn who_mistypes_is_asked_again() {
 
 #[tokio::test]
 async fn a_script_that_cannot_go_on_fails() {
-    let server = Server::start();
+    let server = Server::start().await;
     let mut nobody = server.chat(Some("ann"), None, Ends::default());
     nobody.types("short").await;
     nobody.types("ann@example.org").await;

@@ -77,7 +77,7 @@ impl TestApp {
                 .build()
                 .expect("a runtime can be built");
             let served: Result<(), Failure> = runtime.block_on(async move {
-                let application = Application::build(&settings)?;
+                let application = Application::build(&settings).await?;
                 bound.send(application.address()).expect("the test waits");
                 application.run_until(async move { drop(asked.await) }).await
             });

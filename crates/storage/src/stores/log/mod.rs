@@ -10,6 +10,7 @@ pub(crate) mod direct;
 mod groups;
 mod hide;
 mod revise;
+pub(crate) mod sends;
 mod statements;
 pub(crate) mod working_set;
 

@@ -118,6 +118,7 @@ pub(crate) struct Person {
 enum PlaceState {
     Clean,
     /// Only the marks were moved.
+    #[allow(dead_code, reason = "as `mark` below")]
     Marked,
     /// Anything may be different.
     Changed,
@@ -151,6 +152,7 @@ impl Person {
     }
 
     /// Moves the marks of one who is in it now.
+    #[allow(dead_code, reason = "on PostgreSQL the function that appends moves them")]
     pub(crate) fn mark(&mut self, marks: Watermarks, at: Timestamp) {
         let Some(place) = self.place.as_mut().filter(|place| place.marks() != marks) else {
             return;
@@ -209,7 +211,7 @@ impl<'c> WorkingSet<'c> {
 
     /// Reads the conversations that are there, in the order of their ids, before anything else.
     #[either]
-    pub(crate) async fn load(&mut self, ids: impl Iterator<Item = ConversationId>) -> Work<()> {
+    pub(crate) async fn take_in(&mut self, ids: impl Iterator<Item = ConversationId>) -> Work<()> {
         for id in ids.collect::<BTreeSet<_>>() {
             if let Some((conversation, head, deleted_at)) =
                 conversations::find(self.connection, id).await?

@@ -1,0 +1,230 @@
+//! Appending messages: a batch in one call of `kith_append` (see migrations/postgres), which judges
+//! each of them under the lock of its conversation.
+
+use std::{collections::HashMap, sync::Arc};
+
+use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, SmallInt, Text};
+use diesel_async::RunQueryDsl;
+use kith_domain::{
+    ConversationId, Refusal,
+    conversation::{Conversation, Kind, Posting},
+    group::{Action, Role, may},
+    message::ReplyRef,
+};
+use kith_ports::{
+    StoreError,
+    log::{Applied, Command, Send},
+};
+
+use super::{
+    Backend, Connection,
+    stores::{
+        conversations,
+        log::{
+            Outcome, direct,
+            sends::{duplicate, no_such_reply, numbered},
+            working_set::Standing,
+        },
+    },
+};
+use crate::{
+    failure::{Work, cause},
+    rows::{ConversationRow, message_kind_number},
+    statement::statement,
+    types::{
+        Key, Moment,
+        sql::{Id, Timestamp},
+    },
+};
+
+statement! {
+    /// Appends a batch.
+    Append {
+        conversations: Vec<Key>,
+        senders: Vec<Key>,
+        peers: Vec<Option<Key>>,
+        ids: Vec<Key>,
+        client_ids: Vec<&'a str>,
+        digests: Vec<&'a [u8]>,
+        kinds: Vec<i16>,
+        contents: Vec<&'a str>,
+        replies: Vec<Option<Key>>,
+        times: Vec<Moment>,
+    } -> (
+        SmallInt,
+        Nullable<BigInt>,
+        Nullable<BigInt>,
+        Nullable<BigInt>,
+        Nullable<Id>,
+        Nullable<SmallInt>,
+        Nullable<Text>,
+        Nullable<Text>,
+        Nullable<SmallInt>,
+        Nullable<Id>,
+        Nullable<Id>,
+        Nullable<Id>,
+        Nullable<Timestamp>,
+        Nullable<Timestamp>,
+        Nullable<Integer>,
+        Nullable<BigInt>,
+    ) {
+        "SELECT verdict, seq, version, reply_seq, reply_sender, kind, name, description, posting, \
+         user_a, user_b, created_by, created_at, updated_at, member_count, settings_epoch \
+         FROM kith_append(",
+        {conversations: Array<Id>}, ", ",
+        {senders: Array<Id>}, ", ",
+        {peers: Array<Nullable<Id>>}, ", ",
+        {ids: Array<Id>}, ", ",
+        {client_ids: Array<Text>}, ", ",
+        {digests: Array<Binary>}, ", ",
+        {kinds: Array<SmallInt>}, ", ",
+        {contents: Array<Text>}, ", ",
+        {replies: Array<Nullable<Id>>}, ", ",
+        {times: Array<Timestamp>}, ")",
+    }
+}
+
+/// What the function answers for one item.
+type Answer = (
+    i16,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    Option<Key>,
+    Option<i16>,
+    Option<String>,
+    Option<String>,
+    Option<i16>,
+    Option<Key>,
+    Option<Key>,
+    Option<Key>,
+    Option<Moment>,
+    Option<Moment>,
+    Option<i32>,
+    Option<i64>,
+);
+
+/// Appends sends of which none depends on another, in order.
+pub(super) async fn append(
+    connection: &mut Connection,
+    items: &[(&Command, &Send)],
+) -> Work<Vec<Outcome>> {
+    let answers = call(connection, items).await?;
+    if answers.len() != items.len() {
+        let (asked, answered) = (items.len(), answers.len());
+        return Err(fault(format!("{answered} answers to {asked} sends")));
+    }
+    let mut known = HashMap::new();
+    let mut outcomes = Vec::with_capacity(items.len());
+    for ((command, send), answer) in items.iter().zip(answers) {
+        outcomes.push(outcome(connection, &mut known, command, send, answer).await?);
+    }
+    Ok(outcomes)
+}
+
+async fn call(connection: &mut Connection, items: &[(&Command, &Send)]) -> Work<Vec<Answer>> {
+    fn of<'i, T>(items: &'i [(&Command, &'i Send)], get: impl Fn(&'i Send) -> T) -> Vec<T> {
+        items.iter().map(|(_, send)| get(send)).collect()
+    }
+    let append = Append {
+        conversations: &items.iter().map(|(command, _)| command.conversation_id.into()).collect(),
+        senders: &of(items, |send| send.sender_id.into()),
+        peers: &of(items, |send| send.peer.map(Key::from)),
+        ids: &of(items, |send| send.id.into()),
+        client_ids: &of(items, |send| send.client_message_id.as_str()),
+        digests: &of(items, |send| &send.digest.0[..]),
+        kinds: &of(items, |send| message_kind_number(send.kind)),
+        contents: &of(items, |send| send.content.as_str()),
+        replies: &of(items, |send| send.reply_to.map(Key::from)),
+        times: &items.iter().map(|(command, _)| command.at.into()).collect(),
+    };
+    Ok(append.load(connection).await?)
+}
+
+/// What a verdict means.
+async fn outcome(
+    connection: &mut Connection,
+    known: &mut HashMap<ConversationId, Arc<Conversation>>,
+    command: &Command,
+    send: &Send,
+    answer: Answer,
+) -> Work<Outcome> {
+    let id = command.conversation_id;
+    Ok(match answer.0 {
+        0 => {
+            let (Some(seq), Some(version)) = (answer.1, answer.2) else {
+                return Err(fault("a message that was sent has no number"));
+            };
+            let reply_to = match (send.reply_to, answer.3, answer.4) {
+                (Some(id), Some(seq), Some(sender)) => {
+                    Some(ReplyRef { id, seq, sender_id: sender.into() })
+                }
+                _ => None,
+            };
+            if let Some(conversation) = conversation(id, answer)? {
+                known.insert(id, Arc::new(conversation));
+            }
+            let Some(conversation) = known.get(&id) else {
+                return Err(fault("a message was sent to an unnamed conversation"));
+            };
+            let message = numbered(conversation, (seq, version), command.at, send, reply_to);
+            Ok(Applied::Sent { message: Arc::new(message), conversation: Arc::clone(conversation) })
+        }
+        1 | 2 => {
+            let Some((conversation, _, None)) = conversations::find(connection, id).await? else {
+                // It was deleted since, and what was sent to it is forgotten.
+                return Ok(Err(Refusal::not_a_member().into()));
+            };
+            match duplicate(connection, &Arc::new(conversation), send).await? {
+                Some(outcome) => outcome,
+                None => Err(Refusal::not_a_member().into()),
+            }
+        }
+        3 => Err(Refusal::not_a_member().into()),
+        4 => match may(Kind::Group, Posting::Admins, Role::Member, Action::Send) {
+            Err(refusal) => Err(refusal.into()),
+            Ok(()) => return Err(fault("a member may post after all")),
+        },
+        5 | 6 => {
+            let standing = if answer.0 == 5 { Standing::Erased } else { Standing::Unknown };
+            match direct::reachable(standing, "to") {
+                Err(refusal) => Err(refusal.into()),
+                Ok(()) => return Err(fault("the other one can be reached after all")),
+            }
+        }
+        7 => Err(no_such_reply().into()),
+        other => return Err(fault(format!("verdict {other}, which means nothing"))),
+    })
+}
+
+/// The conversation that an answer brings; the first to each does.
+fn conversation(id: ConversationId, answer: Answer) -> Work<Option<Conversation>> {
+    let (.., kind, name, description, posting, user_a, user_b, by, made, updated, count, epoch) =
+        answer;
+    let (Some(kind), Some(posting), Some(by), Some(made), Some(updated), Some(count), Some(epoch)) =
+        (kind, posting, by, made, updated, count, epoch)
+    else {
+        return Ok(None);
+    };
+    let row = ConversationRow {
+        id: id.into(),
+        kind,
+        name,
+        description,
+        posting,
+        user_a,
+        user_b,
+        created_by: by,
+        created_at: made,
+        updated_at: updated,
+        member_count: count,
+        settings_epoch: epoch,
+        deleted_at: None,
+    };
+    Ok(Some(row.try_into()?))
+}
+
+/// The function and this file do not agree.
+fn fault(what: impl Into<String>) -> crate::failure::Failure {
+    StoreError::Other(cause(format!("kith_append: {}", what.into()))).into()
+}

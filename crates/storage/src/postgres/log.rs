@@ -1,0 +1,169 @@
+//! Carrying out batches of commands: one transaction each, in order.
+//!
+//! A batch of sends alone, which nearly all are, is one statement. Any other locks the heads of its
+//! conversations first, in the order of their ids, and goes on run by run: sends by `kith_append`,
+//! other commands one by one.
+
+use std::{collections::HashSet, sync::Arc};
+
+use async_trait::async_trait;
+use diesel::prelude::{ExpressionMethods as _, QueryDsl as _};
+use diesel_async::RunQueryDsl as _;
+use kith_domain::{
+    ConversationId, MessageId, Refusal, UserId, conversation::pair, text::ClientMessageId,
+};
+use kith_ports::{
+    StoreResult,
+    log::{Applied, Change, Command, ConversationLog, Rejected, Send},
+};
+
+use super::{
+    Connection, Postgres,
+    append::append,
+    error::Trouble,
+    pool::{Manner, Step},
+    stores::log::{Outcome, carry_out, working_set::WorkingSet},
+};
+use crate::{failure::Work, queries::locked, schema::heads, types::Key};
+
+/// How often a batch that met others' work in a circle is tried.
+const ATTEMPTS: usize = 3;
+
+#[async_trait]
+impl ConversationLog for Postgres {
+    async fn apply(&self, batch: Arc<[Command]>) -> StoreResult<Vec<Result<Applied, Rejected>>> {
+        let runs = Run::split(&batch);
+        let alone = matches!(runs.as_slice(), [Run::Sends(_)]);
+        let mut attempt = 1;
+        let outcomes = loop {
+            let tried = if alone {
+                self.lanes.run(Manner::Statement, sends(Arc::clone(&batch))).await
+            } else {
+                self.lanes.run(Manner::Transaction, everything(Arc::clone(&batch))).await
+            };
+            match tried {
+                Err(Trouble::Contended) if attempt < ATTEMPTS => attempt += 1,
+                outcome => break outcome?,
+            }
+        };
+        if outcomes.iter().any(|outcome| matches!(outcome, Ok(Applied::Removed(_)))) {
+            self.deleted.notify_one();
+        }
+        Ok(outcomes)
+    }
+}
+
+/// The work of a batch of sends.
+fn sends(
+    batch: Arc<[Command]>,
+) -> impl for<'c> FnOnce(&'c mut Connection) -> Step<'c, Vec<Outcome>> + std::marker::Send {
+    move |connection| {
+        Box::pin(async move { send_all(connection, &batch.iter().collect::<Vec<_>>()).await })
+    }
+}
+
+/// The work of any batch.
+fn everything(
+    batch: Arc<[Command]>,
+) -> impl for<'c> FnOnce(&'c mut Connection) -> Step<'c, Vec<Outcome>> + std::marker::Send {
+    move |connection| Box::pin(async move { apply(connection, &batch).await })
+}
+
+async fn apply(connection: &mut Connection, batch: &[Command]) -> Work<Vec<Outcome>> {
+    let ids: Vec<Key> = batch.iter().map(|command| command.conversation_id.into()).collect();
+    let heads = heads::table
+        .filter(heads::conversation_id.eq_any(ids))
+        .order(heads::conversation_id.asc())
+        .select(heads::conversation_id);
+    let _held: Vec<Key> = locked(heads).load(connection).await?;
+    let mut outcomes = Vec::with_capacity(batch.len());
+    for run in Run::split(batch) {
+        outcomes.extend(match run {
+            Run::Sends(commands) => send_all(connection, &commands).await?,
+            Run::Others(commands) => change_all(connection, &commands).await?,
+        });
+    }
+    Ok(outcomes)
+}
+
+async fn change_all(connection: &mut Connection, commands: &[&Command]) -> Work<Vec<Outcome>> {
+    let mut set = WorkingSet::new(connection);
+    set.take_in(commands.iter().map(|command| command.conversation_id)).await?;
+    let mut outcomes = Vec::with_capacity(commands.len());
+    for command in commands {
+        outcomes.push(carry_out(&mut set, command).await?);
+    }
+    set.save().await?;
+    Ok(outcomes)
+}
+
+async fn send_all(connection: &mut Connection, commands: &[&Command]) -> Work<Vec<Outcome>> {
+    let judged: Vec<_> = commands.iter().map(|command| (*command, addressed(command))).collect();
+    let good: Vec<(&Command, &Send)> = judged
+        .iter()
+        .filter_map(|(command, send)| Some((*command, *send.as_ref().ok()?)))
+        .collect();
+    let appended = if good.is_empty() { Vec::new() } else { append(connection, &good).await? };
+    let mut appended = appended.into_iter();
+    Ok(judged
+        .into_iter()
+        .filter_map(|(_, send)| match send {
+            Ok(_) => appended.next(),
+            Err(refusal) => Some(Err(refusal.into())),
+        })
+        .collect())
+}
+
+/// The send of a command, if it can name a conversation at all: that with a person is the one of
+/// the two.
+fn addressed(command: &Command) -> Result<&Send, Refusal> {
+    let Change::Send(send) = &command.change else { return Err(Refusal::not_found()) };
+    if let Some(peer) = send.peer {
+        pair(send.sender_id, peer, "to")?;
+        if command.conversation_id != ConversationId::direct(send.sender_id, peer) {
+            return Err(Refusal::not_a_member());
+        }
+    }
+    Ok(send)
+}
+
+/// Commands of a batch that are carried out together.
+#[derive(Debug)]
+enum Run<'b> {
+    /// Sends of which none can depend on another: no message twice, no answer to one of them.
+    Sends(Vec<&'b Command>),
+    /// Anything else.
+    Others(Vec<&'b Command>),
+}
+
+impl<'b> Run<'b> {
+    fn split(batch: &'b [Command]) -> Vec<Self> {
+        let mut runs: Vec<Self> = Vec::new();
+        let mut sent: HashSet<MessageId> = HashSet::new();
+        let mut used: HashSet<(ConversationId, UserId, &ClientMessageId)> = HashSet::new();
+        for command in batch {
+            let Change::Send(send) = &command.change else {
+                match runs.last_mut() {
+                    Some(Self::Others(commands)) => commands.push(command),
+                    _ => runs.push(Self::Others(vec![command])),
+                }
+                continue;
+            };
+            let key = (command.conversation_id, send.sender_id, &send.client_message_id);
+            let depends = used.contains(&key)
+                || sent.contains(&send.id)
+                || send.reply_to.is_some_and(|answered| sent.contains(&answered));
+            match runs.last_mut() {
+                Some(Self::Sends(commands)) if !depends => commands.push(command),
+                _ => {
+                    sent.clear();
+                    used.clear();
+                    runs.push(Self::Sends(vec![command]));
+                }
+            }
+            sent.insert(send.id);
+            used.insert(key);
+        }
+        runs
+    }
+}

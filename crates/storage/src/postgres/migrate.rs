@@ -1,0 +1,225 @@
+//! Bringing a database up to this binary, and refusing one that it does not know.
+
+use std::collections::BTreeSet;
+
+use diesel::{
+    pg::Pg,
+    sql_types::{BigInt, Bool, Text},
+};
+use diesel_async::{
+    AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _,
+};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
+use tokio_postgres::error::SqlState;
+
+use super::{
+    connection::{self, ConnectFailure, describe},
+    target::Target,
+};
+use crate::migrations::{self, MigrationState};
+
+/// The migrations that this binary knows.
+pub(super) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
+
+/// The lock under which one node at a time migrates: "Kith".
+const LOCK: i64 = 0x4b69_7468;
+/// How long a node waits while another one migrates.
+const LOCK_PATIENCE: &str = "60s";
+/// The oldest version of PostgreSQL: the first with numbers of transactions that do not wrap round.
+const OLDEST: i64 = 130_000;
+
+/// Why a database cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The URL cannot name a database.
+    #[error(
+        "the database URL is not good: {0}; write it like postgres://user:password@host:5432/name?sslmode=verify-full"
+    )]
+    Url(String),
+    /// The certificates of authorities cannot be used.
+    #[error("cannot use the certificates named in the database URL: {0}")]
+    Certificates(String),
+    /// The server cannot be reached.
+    #[error(
+        "cannot reach PostgreSQL at {address}: {reason}; see that it runs there and that the database URL is right"
+    )]
+    Unreachable {
+        /// Where.
+        address: String,
+        /// What the way there says.
+        reason: String,
+    },
+    /// The server does not let this user in.
+    #[error(
+        "PostgreSQL at {address} refuses: {reason}; check user, password and database in the database URL"
+    )]
+    Refused {
+        /// Where.
+        address: String,
+        /// What the server says.
+        reason: String,
+    },
+    /// The server is too old.
+    #[error("PostgreSQL at {address} is version {found}: kith needs 13 or newer")]
+    TooOld {
+        /// Where.
+        address: String,
+        /// Its version.
+        found: String,
+    },
+    /// A newer version of the program has migrated it.
+    #[error(
+        "the database is at migration {found}, but this version of kith knows only up to {known}: run a newer version"
+    )]
+    Newer {
+        /// The newest migration in the database.
+        found: String,
+        /// The newest that this binary knows.
+        known: String,
+    },
+    /// It belongs to another program.
+    #[error("{address} is the database of another program: choose another database")]
+    Foreign {
+        /// Where.
+        address: String,
+    },
+    /// A migration failed; what it had done was undone.
+    #[error("migrating the database {address} failed: {reason}")]
+    Migration {
+        /// Where.
+        address: String,
+        /// What failed.
+        reason: String,
+    },
+}
+
+/// Checks a database and runs the migrations it lacks, while no other node does.
+pub(super) async fn prepare(target: &Target) -> Result<(), OpenError> {
+    let mut connection = connect(target).await?;
+    let failed = |error: diesel::result::Error| failed(target, error.to_string());
+    // The lock goes with the connection.
+    connection
+        .batch_execute(&format!(
+            "SET statement_timeout = 0;
+             SET lock_timeout = '{LOCK_PATIENCE}';
+             SELECT pg_advisory_lock({LOCK});
+             SET lock_timeout = 0"
+        ))
+        .await
+        .map_err(failed)?;
+    refuse_unknown(&mut connection, target).await?;
+    let mut harness = AsyncMigrationHarness::new(connection);
+    // Diesel's migrations wait without yielding: the runtime is told.
+    let migrated = harness.run_pending_migrations(MIGRATIONS).map(drop);
+    migrated.map_err(|error| self::failed(target, error.to_string()))
+}
+
+/// The migrations of a database and of this binary, in order.
+pub(super) async fn status(target: &Target) -> Result<Vec<MigrationState>, OpenError> {
+    let mut connection = connect(target).await?;
+    let applied =
+        applied(&mut connection).await.map_err(|error| failed(target, error.to_string()))?;
+    Ok(migrations::compare(known(target)?, applied))
+}
+
+async fn connect(target: &Target) -> Result<AsyncPgConnection, OpenError> {
+    let mut connection =
+        connection::open(target).await.map_err(|failure| unopened(target, &failure))?;
+    let version =
+        number(&mut connection, "SELECT current_setting('server_version_num')::bigint AS number")
+            .await
+            .map_err(|error| failed(target, error.to_string()))?;
+    if version < OLDEST {
+        return Err(OpenError::TooOld {
+            address: target.shown.clone(),
+            found: (version / 10_000).to_string(),
+        });
+    }
+    Ok(connection)
+}
+
+fn unopened(target: &Target, failure: &ConnectFailure) -> OpenError {
+    let address = target.shown.clone();
+    match failure {
+        ConnectFailure::Server(error) => {
+            let reason = describe(error);
+            let passing = [
+                SqlState::CANNOT_CONNECT_NOW,
+                SqlState::TOO_MANY_CONNECTIONS,
+                SqlState::ADMIN_SHUTDOWN,
+            ];
+            match error.code() {
+                Some(code) if !passing.contains(code) => OpenError::Refused { address, reason },
+                _ => OpenError::Unreachable { address, reason },
+            }
+        }
+        ConnectFailure::Setup(error) => {
+            OpenError::Unreachable { address, reason: error.to_string() }
+        }
+    }
+}
+
+async fn refuse_unknown(
+    connection: &mut AsyncPgConnection,
+    target: &Target,
+) -> Result<(), OpenError> {
+    let of_database = |error: diesel::result::Error| failed(target, error.to_string());
+    let known: BTreeSet<String> = known(target)?.into_iter().map(|state| state.version).collect();
+    let applied = applied(connection).await.map_err(of_database)?;
+    let Some(found) = applied.iter().rfind(|version| !known.contains(*version)) else {
+        return Ok(());
+    };
+    // Other programs keep their migrations in a table of the same name.
+    let ours = holds(connection, "SELECT to_regclass('heads') IS NOT NULL AS yes").await;
+    if !ours.map_err(of_database)? {
+        return Err(OpenError::Foreign { address: target.shown.clone() });
+    }
+    Err(OpenError::Newer { found: found.clone(), known: known.last().cloned().unwrap_or_default() })
+}
+
+fn known(target: &Target) -> Result<Vec<MigrationState>, OpenError> {
+    migrations::known::<Pg>(&MIGRATIONS).map_err(|reason| failed(target, reason))
+}
+
+fn failed(target: &Target, reason: String) -> OpenError {
+    OpenError::Migration { address: target.shown.clone(), reason: reason.replace('\n', " ") }
+}
+
+/// The versions in the database; none where nothing was ever migrated. Writes nothing.
+async fn applied(connection: &mut AsyncPgConnection) -> diesel::QueryResult<BTreeSet<String>> {
+    #[derive(diesel::QueryableByName)]
+    struct Applied {
+        #[diesel(sql_type = Text)]
+        version: String,
+    }
+
+    let ledger = "SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS yes";
+    if !holds(connection, ledger).await? {
+        return Ok(BTreeSet::new());
+    }
+    let rows: Vec<Applied> = diesel::sql_query("SELECT version FROM __diesel_schema_migrations")
+        .load(connection)
+        .await?;
+    Ok(rows.into_iter().map(|row| row.version).collect())
+}
+
+async fn number(connection: &mut AsyncPgConnection, sql: &str) -> diesel::QueryResult<i64> {
+    #[derive(diesel::QueryableByName)]
+    struct Number {
+        #[diesel(sql_type = BigInt)]
+        number: i64,
+    }
+
+    diesel::sql_query(sql).get_result(connection).await.map(|row: Number| row.number)
+}
+
+async fn holds(connection: &mut AsyncPgConnection, sql: &str) -> diesel::QueryResult<bool> {
+    #[derive(diesel::QueryableByName)]
+    struct Holds {
+        #[diesel(sql_type = Bool)]
+        yes: bool,
+    }
+
+    diesel::sql_query(sql).get_result(connection).await.map(|row: Holds| row.yes)
+}

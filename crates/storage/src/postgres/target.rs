@@ -1,0 +1,151 @@
+//! Where a database is and how it is reached, read from its URL.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_postgres::config::{Config, Host, SslMode, TargetSessionAttrs};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::{
+    migrate::OpenError,
+    tls::{self, Verify},
+};
+
+/// How long the way to the server may take.
+const CONNECT: Duration = Duration::from_secs(3);
+/// After so long without a sign of life, the other side is gone.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// A database and how it is reached.
+pub(super) struct Target {
+    pub(super) config: Config,
+    pub(super) tls: MakeRustlsConnect,
+    /// Host, port and name, to be shown to people.
+    pub(super) shown: String,
+}
+
+impl Target {
+    /// Reads a URL as libpq does, as far as there is a use for it.
+    pub(super) fn parse(url: &str) -> Result<Self, OpenError> {
+        let (url, options) = split(url)?;
+        let mut config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
+            use std::error::Error as _;
+            OpenError::Url(error.source().map_or_else(|| error.to_string(), ToString::to_string))
+        })?;
+        if config.get_hosts().is_empty() {
+            return Err(OpenError::Url(String::from("it names no host")));
+        }
+        if config.get_user().is_none() {
+            return Err(OpenError::Url(String::from("it names no user")));
+        }
+        let (mode, verify) = match options.mode.as_deref() {
+            Some("disable") => (SslMode::Disable, Verify::Nothing),
+            None | Some("allow" | "prefer") => (SslMode::Prefer, Verify::Nothing),
+            // As libpq does: with a root certificate it is checked, without one it is not.
+            Some("require") if options.root.is_some() => (SslMode::Require, Verify::Chain),
+            Some("require") => (SslMode::Require, Verify::Nothing),
+            Some("verify-ca") => (SslMode::Require, Verify::Chain),
+            Some("verify-full") => (SslMode::Require, Verify::ChainAndName),
+            Some(other) => {
+                return Err(OpenError::Url(format!(
+                    "sslmode `{other}` is none of disable, prefer, require, verify-ca, verify-full"
+                )));
+            }
+        };
+        config
+            .ssl_mode(mode)
+            .connect_timeout(CONNECT)
+            .keepalives(true)
+            .keepalives_idle(SILENCE)
+            .keepalives_interval(Duration::from_secs(1))
+            .keepalives_retries(3)
+            .tcp_user_timeout(SILENCE)
+            // After a failover the old server may be there still, as a standby.
+            .target_session_attrs(TargetSessionAttrs::ReadWrite);
+        if config.get_application_name().is_none() {
+            config.application_name("kith");
+        }
+        let tls = MakeRustlsConnect::new(Arc::unwrap_or_clone(tls::client(
+            verify,
+            options.root.as_deref(),
+        )?));
+        let shown = shown(&config);
+        Ok(Self { config, tls, shown })
+    }
+}
+
+/// What the URL says of TLS; its driver knows only a part of it.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct TlsOptions {
+    mode: Option<String>,
+    root: Option<String>,
+}
+
+/// Takes what concerns TLS out of a URL.
+fn split(url: &str) -> Result<(String, TlsOptions), OpenError> {
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return Err(OpenError::Url(String::from("it does not begin with postgres://")));
+    }
+    let mut options = TlsOptions::default();
+    let Some((base, query)) = url.split_once('?') else {
+        return Ok((url.to_owned(), options));
+    };
+    let mut rest = Vec::new();
+    for part in query.split('&').filter(|part| !part.is_empty()) {
+        match form_urlencoded::parse(part.as_bytes()).next() {
+            Some((key, value)) if key == "sslmode" => options.mode = Some(value.into_owned()),
+            Some((key, value)) if key == "sslrootcert" => options.root = Some(value.into_owned()),
+            _ => rest.push(part),
+        }
+    }
+    let url = if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) };
+    Ok((url, options))
+}
+
+fn shown(config: &Config) -> String {
+    let ports = config.get_ports();
+    let hosts: Vec<String> = config
+        .get_hosts()
+        .iter()
+        .enumerate()
+        .map(|(place, host)| match host {
+            Host::Tcp(name) => {
+                let port = ports.get(place).or(ports.first()).copied().unwrap_or(5432);
+                format!("{name}:{port}")
+            }
+            Host::Unix(path) => path.display().to_string(),
+        })
+        .collect();
+    let name = config.get_dbname().or(config.get_user()).unwrap_or_default();
+    format!("{}/{name}", hosts.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("postgres://kith:secret@db.example.org/chat", "db.example.org:5432/chat")]
+    #[case("postgresql://kith@[::1]:5433/chat?sslmode=disable", "::1:5433/chat")]
+    #[case("postgres://kith@a:1,b:2/chat?sslmode=verify-full", "a:1,b:2/chat")]
+    #[case("postgres://kith@/chat?host=/run/postgresql", "/run/postgresql/chat")]
+    #[case("postgres://kith@localhost?connect_timeout=1", "localhost:5432/kith")]
+    fn good_urls_are_shown_without_secrets(#[case] url: &str, #[case] shown: &str) {
+        assert_eq!(Target::parse(url).map(|target| target.shown).unwrap(), shown);
+    }
+
+    #[rstest]
+    #[case("mysql://kith@localhost/chat", "postgres://")]
+    #[case("postgres://kith@localhost/chat?sslmode=perhaps", "verify-full")]
+    #[case("postgres://localhost:none/chat", "port")]
+    #[case("postgres://localhost/chat", "user")]
+    #[case("postgres://kith@/chat", "host")]
+    #[case("postgres://kith@localhost/chat?colour=red", "colour")]
+    #[case("postgres://kith@localhost/chat?sslmode=verify-full&sslrootcert=/none.pem", "/none.pem")]
+    fn bad_urls_are_told_what_is_wrong(#[case] url: &str, #[case] said: &str) {
+        let error = Target::parse(url).err().unwrap().to_string();
+        assert!(error.contains(said), "{error}");
+        assert!(!error.contains('\n'), "{error}");
+    }
+}

@@ -1,0 +1,48 @@
+//! What has to go: the messages of deleted conversations, and the old part of the log of changes.
+
+use std::time::Duration;
+
+use diesel_async::SimpleAsyncConnection as _;
+use kith_ports::StoreResult;
+
+use super::{Connection, Manner, Postgres, stores::purge};
+use crate::failure::Work;
+
+/// How often it is looked after.
+const INTERVAL: Duration = Duration::from_secs(60);
+/// A pause between slices, so that sends come first.
+const BETWEEN_SLICES: Duration = Duration::from_millis(20);
+
+impl Postgres {
+    /// Takes away, again and again, what has to go. It never ends by itself; whoever drops it loses
+    /// nothing. Several nodes may do it: they find less to do.
+    pub async fn upkeep(&self) {
+        loop {
+            if let Err(error) = self.clean().await {
+                tracing::warn!(%error, "cannot take away what was deleted; it is tried again");
+            }
+            // A node that deletes is told at once; what another one left behind is found in time.
+            let _ = tokio::time::timeout(INTERVAL, self.deleted.notified()).await;
+        }
+    }
+
+    async fn clean(&self) -> StoreResult<()> {
+        self.run(Manner::Statement, |connection| Box::pin(forget_changes(connection))).await?;
+        let deleted = self.run(Manner::Query, |it| Box::pin(purge::left_over(it))).await?;
+        for id in deleted {
+            while self
+                .run(Manner::Transaction, move |connection| Box::pin(purge::slice(connection, id)))
+                .await?
+            {
+                tokio::time::sleep(BETWEEN_SLICES).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Forgets what was changed more than an hour ago: whoever missed it reads the whole.
+async fn forget_changes(connection: &mut Connection) -> Work<()> {
+    let forget = "DELETE FROM changes WHERE made_at < now() - interval '1 hour'";
+    Ok(connection.batch_execute(forget).await?)
+}

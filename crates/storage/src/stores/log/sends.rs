@@ -1,0 +1,88 @@
+//! What every executor says of a send, however it appends it.
+
+use std::sync::Arc;
+
+use diesel::prelude::*;
+use kith_domain::{
+    Code, Refusal, Timestamp,
+    conversation::{Conversation, Seq, Version},
+    message::{Digest, Message, ReplyRef, is_retry},
+};
+use kith_ports::{
+    StoreError,
+    log::{Applied, Rejected, Send},
+};
+
+use super::{Connection, Outcome, RunQueryDsl, either};
+use crate::{
+    failure::Work,
+    queries::{answered, messages_with_answered},
+    rows::{MessageRow, message},
+    schema::messages,
+    types::Key,
+};
+
+/// The message that a send becomes under its numbers.
+pub(crate) fn numbered(
+    conversation: &Conversation,
+    (seq, version): (Seq, Version),
+    at: Timestamp,
+    send: &Send,
+    reply_to: Option<ReplyRef>,
+) -> Message {
+    Message {
+        id: send.id,
+        conversation_id: conversation.id,
+        seq,
+        version,
+        sender_id: send.sender_id,
+        client_message_id: send.client_message_id.clone(),
+        kind: send.kind,
+        content: Some(send.content.clone()),
+        reply_to,
+        created_at: at,
+        edited_at: None,
+        deleted_at: None,
+        pinned_at: None,
+    }
+}
+
+/// What a send that came before is answered with; `None` if it never came.
+#[either]
+pub(crate) async fn duplicate(
+    connection: &mut Connection,
+    conversation: &Arc<Conversation>,
+    send: &Send,
+) -> Work<Option<Outcome>> {
+    type Row = (MessageRow, Option<(Key, Key)>, Vec<u8>);
+
+    let row: Option<Row> = messages_with_answered()
+        .filter(messages::conversation_id.eq(Key::from(conversation.id)))
+        .filter(messages::sender_id.eq(Key::from(send.sender_id)))
+        .filter(messages::client_message_id.eq(send.client_message_id.as_str()))
+        .select((MessageRow::as_select(), answered(), messages::digest))
+        .get_result(connection)
+        .await
+        .optional()?;
+    let Some((row, answered, digest)) = row else { return Ok(None) };
+    let digest = <[u8; 32]>::try_from(digest.as_slice()).map_err(|error| StoreError::Corrupt {
+        table: "messages",
+        id: row.id.0.to_string(),
+        what: format!("digest {error}"),
+    })?;
+    Ok(Some(match is_retry(Digest(digest), send.digest) {
+        Ok(()) => {
+            Ok(Applied::Duplicate(Arc::new(message((row, answered))?), Arc::clone(conversation)))
+        }
+        Err(refusal) => Err(Rejected::Refused(refusal)),
+    }))
+}
+
+/// The refusal of an answer to nothing.
+pub(crate) fn no_such_reply() -> Refusal {
+    Refusal::wrong_field(
+        "reply_to",
+        Code::InvalidValue,
+        "is not the id of a message in this conversation that you can see",
+    )
+}
