@@ -29,7 +29,9 @@ impl MessageStore for Store {
         selector: HistorySelector,
         limit: usize,
     ) -> StoreResult<Option<HistoryPage>> {
-        snapshot!(self, history(viewer, id, selector, limit))
+        // Two statements without a snapshot: the messages may be newer than the version that was
+        // read before them, and `changes` tells again what they have.
+        query!(self, history(viewer, id, selector, limit))
     }
 
     async fn message(&self, viewer: UserId, id: MessageId) -> StoreResult<Option<MessageContext>> {

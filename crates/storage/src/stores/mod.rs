@@ -2,7 +2,8 @@
 //!
 //! Each executor takes this folder in as a module of its own, and says in its own terms what is
 //! named here: the connection, the numbers of its transactions, and how a piece of work is run
-//! (`query!` for one statement, `snapshot!` for several that must see the same state, `transact!`
+//! (`query!` for one statement, or several that need not see the same state, `snapshot!` for several
+//! that must, `transact!`
 //! for what writes). A function marked `#[either]` is asynchronous where its executor is; on
 //! SQLite, whose threads wait for the disk themselves, it is an ordinary one.
 

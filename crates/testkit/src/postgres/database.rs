@@ -48,6 +48,20 @@ impl Drop for Database {
 /// `kith_template_<hash>`, so that the next run need not make it again; what tests that were killed
 /// made stays as `kith_test_<process>_<random>`.
 ///
+/// ```
+/// use kith_testkit::postgres::database;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let database = database("the text of all migrations", async |url| {
+///     // Connects to `url`, and runs them.
+///     # drop(url);
+/// })
+/// .await;
+/// assert!(database.url().starts_with("postgres://"));
+/// # }
+/// ```
+///
 /// # Panics
 ///
 /// If there is no PostgreSQL, or it does not do what it should.

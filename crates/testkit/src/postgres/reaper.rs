@@ -35,6 +35,10 @@ impl Drop for Reaper {
 /// Ends a cluster when nobody holds a lock on its file `users`. The reaper holds `life`, a locked
 /// file, as long as it lives, so that its own death is seen.
 pub(super) fn watch(dir: &Path, life: File) -> Result<(), Failure> {
+    // Without it the reaper would end at once, and the cluster never.
+    let mut flock = Command::new("flock");
+    flock.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    flock.status().attempt(|| String::from("run `flock`, of the package util-linux"))?;
     let mut command = command("lock", dir);
     // Not waited for: it outlives this process.
     command.stdin(life).spawn().map(drop).attempt(|| format!("run {command:?}"))
