@@ -28,6 +28,26 @@ const LOCK_PATIENCE: &str = "60s";
 /// The oldest version of PostgreSQL: the first with numbers of transactions that do not wrap round.
 const OLDEST: i64 = 130_000;
 
+/// Transactions of a cluster have ever higher numbers. `store` keeps one that was reached; if it is not
+/// reached now, the database was restored on a younger cluster. Then its rows begin anew with 0, and
+/// sync tokens from before are refused.
+const RENUMBER: &str = "
+    DO $$
+    DECLARE
+        reached bigint := pg_current_xact_id()::text::bigint;
+    BEGIN
+        IF (SELECT changed FROM store) > reached THEN
+            UPDATE users SET changed = 0;
+            UPDATE conversations SET changed = 0;
+            UPDATE heads SET changed = 0;
+            UPDATE members SET changed = 0;
+            DELETE FROM changes;
+            UPDATE store SET incarnation = uuid_send(gen_random_uuid());
+        END IF;
+        UPDATE store SET changed = reached;
+    END
+    $$";
+
 /// Why a database cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -112,7 +132,8 @@ pub(super) async fn prepare(target: &Target) -> Result<(), OpenError> {
     let mut harness = AsyncMigrationHarness::new(connection);
     // Diesel's migrations wait without yielding: the runtime is told.
     let migrated = harness.run_pending_migrations(MIGRATIONS).map(drop);
-    migrated.map_err(|error| self::failed(target, error.to_string()))
+    migrated.map_err(|error| self::failed(target, error.to_string()))?;
+    harness.into_inner().batch_execute(RENUMBER).await.map_err(failed)
 }
 
 /// The migrations of a database and of this binary, in order.
