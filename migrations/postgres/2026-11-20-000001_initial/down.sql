@@ -1,2 +1,13 @@
+DROP FUNCTION kith_append_one;
 DROP FUNCTION kith_append;
-DROP TABLE changes, messages, members, heads, conversations, sessions, last_seen, user_words, users, store;
+DROP FUNCTION kith_verdict;
+DROP TABLE changes;
+DROP TABLE messages;
+DROP TABLE members;
+DROP TABLE heads;
+DROP TABLE conversations;
+DROP TABLE sessions;
+DROP TABLE last_seen;
+DROP TABLE user_words;
+DROP TABLE users;
+DROP TABLE store;

@@ -1,5 +1,5 @@
-//! Appending messages: a batch in one call of `kith_append` (see migrations/postgres), which judges
-//! each of them under the lock of its conversation.
+//! Appending messages: a batch in one call of `kith_append`, one message in one of `kith_append_one`
+//! (see migrations/postgres), which judge each of them under the lock of its conversation.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -84,7 +84,54 @@ statement! {
     }
 }
 
-/// What the function answers for one item.
+statement! {
+    /// Appends one message.
+    AppendOne {
+        conversation: Key,
+        sender: Key,
+        peer: Option<Key>,
+        id: Key,
+        client_id: str,
+        digest: [u8],
+        kind: i16,
+        content: str,
+        reply: Option<Key>,
+        at: Moment,
+    } -> (
+        SmallInt,
+        Nullable<BigInt>,
+        Nullable<BigInt>,
+        Nullable<BigInt>,
+        Nullable<Id>,
+        Nullable<SmallInt>,
+        Nullable<Text>,
+        Nullable<Text>,
+        Nullable<SmallInt>,
+        Nullable<Id>,
+        Nullable<Id>,
+        Nullable<Id>,
+        Nullable<Timestamp>,
+        Nullable<Timestamp>,
+        Nullable<Integer>,
+        Nullable<BigInt>,
+    ) {
+        "SELECT verdict, seq, version, reply_seq, reply_sender, kind, name, description, posting, \
+         user_a, user_b, created_by, created_at, updated_at, member_count, settings_epoch \
+         FROM kith_append_one(",
+        {conversation: Id}, ", ",
+        {sender: Id}, ", ",
+        {peer: Nullable<Id>}, ", ",
+        {id: Id}, ", ",
+        {client_id: Text}, ", ",
+        {digest: Binary}, ", ",
+        {kind: SmallInt}, ", ",
+        {content: Text}, ", ",
+        {reply: Nullable<Id>}, ", ",
+        {at: Timestamp}, ")",
+    }
+}
+
+/// What the functions answer for one item.
 type Answer = (
     i16,
     Option<i64>,
@@ -123,6 +170,21 @@ pub(super) async fn append(
 }
 
 async fn call(connection: &mut Connection, items: &[(&Command, &Send)]) -> Work<Vec<Answer>> {
+    if let [(command, send)] = items {
+        let one = AppendOne {
+            conversation: &command.conversation_id.into(),
+            sender: &send.sender_id.into(),
+            peer: &send.peer.map(Key::from),
+            id: &send.id.into(),
+            client_id: send.client_message_id.as_str(),
+            digest: &send.digest.0,
+            kind: &message_kind_number(send.kind),
+            content: send.content.as_str(),
+            reply: &send.reply_to.map(Key::from),
+            at: &command.at.into(),
+        };
+        return Ok(one.load(connection).await?);
+    }
     fn of<'i, T>(items: &'i [(&Command, &'i Send)], get: impl Fn(&'i Send) -> T) -> Vec<T> {
         items.iter().map(|(_, send)| get(send)).collect()
     }
