@@ -41,3 +41,7 @@ docs:
 # Kills the server under load, again and again. The test suite does so ten times.
 faults rounds="100":
     KITH_FAULT_ROUNDS={{ rounds }} cargo test --release -p kith-server --test it crash
+
+# Measures the server against its ceilings; see docs/performance.md.
+bench *args:
+    scripts/bench {{ args }}

@@ -30,14 +30,18 @@ const ARROWS: &[(&str, &[&str])] = &[
             "kith-client",
         ],
     ),
+    (BENCH, &["kith-client", "kith-protocol", TESTKIT]),
 ];
 
-/// What tests share. It may know all, and only tests may know it.
+/// What tests share. It may know all, and only tests and the bench may know it.
 const TESTKIT: &str = "kith-testkit";
+
+/// What measures Kith: a tool of its builders, which is never shipped.
+const BENCH: &str = "kith-bench";
 
 /// Crates from outside that some rooms alone may know.
 const OUTSIDERS: &[(IsMeant, &[&str])] = &[
-    (|name| name.starts_with("diesel") || name == "libsqlite3-sys", &["kith-storage"]),
+    (|name| name.starts_with("diesel") || name == "libsqlite3-sys", &["kith-storage", BENCH]),
     (|name| name.starts_with("actix"), &["kith-http", "kith-server"]),
     (|name| name.starts_with("utoipa-"), &["kith-http"]),
     (|name| name == "reqwest" || name == "tokio-tungstenite", &["kith-client"]),
@@ -97,13 +101,14 @@ fn every_room_knows_only_those_it_may() {
 }
 
 #[test]
-fn the_testkit_is_for_tests_alone() {
+fn the_testkit_is_in_nothing_that_is_shipped() {
     let metadata = workspace();
     let users: Vec<&str> = metadata
         .packages
         .iter()
         .filter(|package| built_in(package).any(|dependency| dependency.name == TESTKIT))
         .map(|package| package.name.as_str())
+        .filter(|name| *name != BENCH)
         .collect();
     assert!(users.is_empty(), "{TESTKIT} is more than a dev-dependency of {users:?}");
 }
