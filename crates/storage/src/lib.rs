@@ -13,6 +13,8 @@
 //! [`kith_ports::log`]), and for that it asks the domain. It knows nothing of lanes, sockets or
 //! HTTP, and no other room knows Diesel.
 
+#![allow(clippy::duplicate_mod, reason = "each executor takes `stores` in as a module of its own")]
+
 mod failure;
 mod migrations;
 mod queries;

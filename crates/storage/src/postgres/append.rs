@@ -185,22 +185,24 @@ async fn call(connection: &mut Connection, items: &[(&Command, &Send)]) -> Work<
         };
         return Ok(one.load(connection).await?);
     }
-    fn of<'i, T>(items: &'i [(&Command, &'i Send)], get: impl Fn(&'i Send) -> T) -> Vec<T> {
-        items.iter().map(|(_, send)| get(send)).collect()
-    }
     let append = Append {
         conversations: &items.iter().map(|(command, _)| command.conversation_id.into()).collect(),
-        senders: &of(items, |send| send.sender_id.into()),
-        peers: &of(items, |send| send.peer.map(Key::from)),
-        ids: &of(items, |send| send.id.into()),
-        client_ids: &of(items, |send| send.client_message_id.as_str()),
-        digests: &of(items, |send| &send.digest.0[..]),
-        kinds: &of(items, |send| message_kind_number(send.kind)),
-        contents: &of(items, |send| send.content.as_str()),
-        replies: &of(items, |send| send.reply_to.map(Key::from)),
+        senders: &each(items, |send| send.sender_id.into()),
+        peers: &each(items, |send| send.peer.map(Key::from)),
+        ids: &each(items, |send| send.id.into()),
+        client_ids: &each(items, |send| send.client_message_id.as_str()),
+        digests: &each(items, |send| &send.digest.0[..]),
+        kinds: &each(items, |send| message_kind_number(send.kind)),
+        contents: &each(items, |send| send.content.as_str()),
+        replies: &each(items, |send| send.reply_to.map(Key::from)),
         times: &items.iter().map(|(command, _)| command.at.into()).collect(),
     };
     Ok(append.load(connection).await?)
+}
+
+/// Something of each send.
+fn each<'i, T>(items: &'i [(&Command, &'i Send)], get: impl Fn(&'i Send) -> T) -> Vec<T> {
+    items.iter().map(|(_, send)| get(send)).collect()
 }
 
 /// What a verdict means.

@@ -53,7 +53,6 @@ pub(super) fn meaning(failure: Failure, stage: Stage, lost: bool) -> Trouble {
         Condition::Contended => return Trouble::Contended,
         Condition::Taken(constraint) => StoreError::Conflict(constraint),
         Condition::Cancelled => StoreError::Busy,
-        Condition::Full | Condition::ReadOnly => StoreError::Unavailable(Box::new(error)),
         Condition::Unreadable => StoreError::Corrupt {
             table: "a queried table",
             id: String::from("(unknown row)"),
@@ -63,7 +62,9 @@ pub(super) fn meaning(failure: Failure, stage: Stage, lost: bool) -> Trouble {
             Stage::Before => StoreError::Unavailable(Box::new(error)),
             Stage::Commit => StoreError::OutcomeUnknown(Box::new(error)),
         },
-        Condition::Gone => StoreError::Unavailable(Box::new(error)),
+        Condition::Full | Condition::ReadOnly | Condition::Gone => {
+            StoreError::Unavailable(Box::new(error))
+        }
         Condition::Other => StoreError::Other(Box::new(error)),
     };
     meant.into()
@@ -102,6 +103,8 @@ fn condition(error: &DieselError) -> Condition {
         DatabaseErrorKind::UniqueViolation => match information.constraint_name() {
             Some("users_email_key_key") => Condition::Taken(Constraint::Email),
             Some("users_username_key_key") => Condition::Taken(Constraint::Username),
+            // Another one has made the same direct chat meanwhile.
+            Some("heads_pkey") => Condition::Contended,
             _ => Condition::Other,
         },
         DatabaseErrorKind::SerializationFailure => Condition::Contended,

@@ -117,7 +117,7 @@ pub enum OpenError {
 /// Checks a database and runs the migrations it lacks, while no other node does.
 pub(super) async fn prepare(target: &Target) -> Result<(), OpenError> {
     let mut connection = connect(target).await?;
-    let failed = |error: diesel::result::Error| failed(target, error.to_string());
+    let failed = |error: diesel::result::Error| failed(target, error);
     // The lock goes with the connection.
     connection
         .batch_execute(&format!(
@@ -132,15 +132,14 @@ pub(super) async fn prepare(target: &Target) -> Result<(), OpenError> {
     let mut harness = AsyncMigrationHarness::new(connection);
     // Diesel's migrations wait without yielding: the runtime is told.
     let migrated = harness.run_pending_migrations(MIGRATIONS).map(drop);
-    migrated.map_err(|error| self::failed(target, error.to_string()))?;
+    migrated.map_err(|error| self::failed(target, error))?;
     harness.into_inner().batch_execute(RENUMBER).await.map_err(failed)
 }
 
 /// The migrations of a database and of this binary, in order.
 pub(super) async fn status(target: &Target) -> Result<Vec<MigrationState>, OpenError> {
     let mut connection = connect(target).await?;
-    let applied =
-        applied(&mut connection).await.map_err(|error| failed(target, error.to_string()))?;
+    let applied = applied(&mut connection).await.map_err(|error| failed(target, error))?;
     Ok(migrations::compare(known(target)?, applied))
 }
 
@@ -150,7 +149,7 @@ async fn connect(target: &Target) -> Result<AsyncPgConnection, OpenError> {
     let version =
         number(&mut connection, "SELECT current_setting('server_version_num')::bigint AS number")
             .await
-            .map_err(|error| failed(target, error.to_string()))?;
+            .map_err(|error| failed(target, error))?;
     if version < OLDEST {
         return Err(OpenError::TooOld {
             address: target.shown.clone(),
@@ -185,7 +184,7 @@ async fn refuse_unknown(
     connection: &mut AsyncPgConnection,
     target: &Target,
 ) -> Result<(), OpenError> {
-    let of_database = |error: diesel::result::Error| failed(target, error.to_string());
+    let of_database = |error: diesel::result::Error| failed(target, error);
     let known: BTreeSet<String> = known(target)?.into_iter().map(|state| state.version).collect();
     let applied = applied(connection).await.map_err(of_database)?;
     let Some(found) = applied.iter().rfind(|version| !known.contains(*version)) else {
@@ -203,7 +202,8 @@ fn known(target: &Target) -> Result<Vec<MigrationState>, OpenError> {
     migrations::known::<Pg>(&MIGRATIONS).map_err(|reason| failed(target, reason))
 }
 
-fn failed(target: &Target, reason: String) -> OpenError {
+fn failed(target: &Target, reason: impl std::fmt::Display) -> OpenError {
+    let reason = reason.to_string();
     OpenError::Migration { address: target.shown.clone(), reason: reason.replace('\n', " ") }
 }
 

@@ -1,1 +1,13 @@
+//! What is PostgreSQL's own: locks between connections, failures, plans, the log of changes.
 
+mod commit;
+mod contention;
+mod direct;
+mod failures;
+mod ground;
+mod horizon;
+mod plans;
+mod proxy;
+mod schema;
+mod server;
+mod upkeep;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use diesel_async::SimpleAsyncConnection as _;
+use diesel_async::RunQueryDsl as _;
 use kith_ports::StoreResult;
 
 use super::{Connection, Manner, Postgres, stores::purge};
@@ -27,7 +27,10 @@ impl Postgres {
     }
 
     async fn clean(&self) -> StoreResult<()> {
-        self.run(Manner::Statement, |connection| Box::pin(forget_changes(connection))).await?;
+        while self.run(Manner::Statement, |connection| Box::pin(forget_changes(connection))).await?
+        {
+            tokio::time::sleep(BETWEEN_SLICES).await;
+        }
         let deleted = self.run(Manner::Query, |it| Box::pin(purge::left_over(it))).await?;
         for id in deleted {
             while self
@@ -41,10 +44,10 @@ impl Postgres {
     }
 }
 
-/// Forgets what was changed more than an hour ago: whoever missed it reads the whole.
-async fn forget_changes(connection: &mut Connection) -> Work<()> {
-    // By the index: from the oldest number to the first that is young enough.
-    let forget = "DELETE FROM changes WHERE changed < (SELECT changed FROM changes \
-                  WHERE made_at >= now() - interval '1 hour' ORDER BY changed LIMIT 1)";
-    Ok(connection.batch_execute(forget).await?)
+/// Forgets the oldest changes, if they are more than an hour old: whoever missed them reads the whole.
+/// `true` if there may be more.
+async fn forget_changes(connection: &mut Connection) -> Work<bool> {
+    let forget = "DELETE FROM changes WHERE made_at < now() - interval '1 hour' AND changed IN \
+                  (SELECT changed FROM changes ORDER BY changed LIMIT 10000)";
+    Ok(diesel::sql_query(forget).execute(connection).await? > 0)
 }

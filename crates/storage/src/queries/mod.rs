@@ -7,6 +7,7 @@ mod conversations;
 mod limit;
 mod locked;
 mod messages;
+mod named;
 mod users;
 
 pub(crate) use self::{
@@ -14,5 +15,6 @@ pub(crate) use self::{
     limit::{at_most, one_more},
     locked::locked,
     messages::{answered, messages_with_answered},
+    named::{AccountAmong, PlaceOf},
     users::people,
 };

@@ -4,14 +4,7 @@ mod plans;
 
 use std::path::{Path, PathBuf};
 
-use diesel::{
-    connection::SimpleConnection,
-    debug_query,
-    prelude::*,
-    query_builder::QueryFragment,
-    sql_types::Text,
-    sqlite::{Sqlite as Backend, SqliteConnection},
-};
+use diesel::{connection::SimpleConnection, prelude::*, sql_types::Text, sqlite::SqliteConnection};
 use diesel_migrations::MigrationHarness;
 use kith_domain::ConversationId;
 use kith_ports::{
@@ -219,49 +212,6 @@ fn migrations_go_up_down_and_up() {
     drop(connection);
     drop(database.open());
     assert_eq!(lines(&mut database.connection(), tables), before);
-}
-
-#[test]
-fn the_schema_agrees_with_the_migrations() {
-    fn columns_of(table: &impl QueryFragment<Backend>) -> Vec<String> {
-        // SELECT `users`.`id`, … FROM `users`
-        let sql = debug_query::<Backend, _>(table).to_string();
-        let list = sql.split(" FROM ").next().unwrap();
-        list.split(", ").map(|column| column.split('`').nth(3).unwrap().to_owned()).collect()
-    }
-
-    macro_rules! check {
-        ($connection:expr, $($table:ident),*) => {{
-            use crate::schema;
-            $(
-                let table = stringify!($table);
-                let columns = format!("SELECT name AS line FROM pragma_table_info('{table}')");
-                let query = schema::$table::table.select(schema::$table::all_columns);
-                assert_eq!(columns_of(&query), lines($connection, &columns), "{table}");
-            )*
-            vec![$(stringify!($table)),*]
-        }};
-    }
-
-    let database = Database::new();
-    drop(database.open());
-    let mut connection = database.connection();
-    let mut checked = check!(
-        &mut connection,
-        store,
-        users,
-        user_words,
-        last_seen,
-        sessions,
-        conversations,
-        heads,
-        members,
-        messages
-    );
-    checked.sort_unstable();
-    let tables = "SELECT name AS line FROM sqlite_schema \
-                  WHERE type = 'table' AND name NOT LIKE '\\_\\_%' ESCAPE '\\' ORDER BY name";
-    assert_eq!(lines(&mut connection, tables), checked);
 }
 
 #[rstest]

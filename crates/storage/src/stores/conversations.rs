@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     failure::Work,
-    queries::{activity, is_current, is_shown, memberships, one_more, people},
+    queries::{PlaceOf, activity, is_current, is_shown, memberships, one_more, people},
     rows::{ConversationRow, HeadRow, MemberRow, UserRow, kind_number},
     schema::{conversations, heads, members, users},
     types::{Key, Moment},
@@ -127,8 +127,7 @@ async fn members_named(
     let rows: Vec<(MemberRow, UserRow)> = people()
         .inner_join(members::table.on(members::user_id.eq(users::id)))
         .inner_join(conversations::table.on(conversations::id.eq(members::conversation_id)))
-        .filter(members::conversation_id.eq(Key::from(id)))
-        .filter(members::user_id.eq_any(named))
+        .filter(PlaceOf { conversation: id.into(), users: named })
         .filter(is_current())
         .order((members::joined_at.asc(), members::user_id.asc()))
         .select((MemberRow::as_select(), UserRow::as_select()))
@@ -272,8 +271,10 @@ async fn snapshot(
         .get_result(connection)
         .await?;
     let rows: Vec<MemberRow> = members::table
-        .filter(members::conversation_id.eq(key))
-        .filter(members::user_id.eq_any(users.iter().copied().map(Key::from)))
+        .filter(PlaceOf {
+            conversation: key,
+            users: users.iter().copied().map(Key::from).collect(),
+        })
         .filter(members::left_seq.is_null())
         .select(MemberRow::as_select())
         .load(connection)

@@ -15,7 +15,7 @@ use kith_ports::{
 use super::{Backend, Connection, RunQueryDsl, Store, either, sessions, store, sync::BEGINNING};
 use crate::{
     failure::Work,
-    queries::{at_most, is_current, locked, memberships, people},
+    queries::{AccountAmong, at_most, is_current, locked, memberships, people},
     rows::{SessionRow, UserRow, kind_number, visibility_number},
     schema::{conversations, heads, last_seen, members, messages, user_words, users},
     statement::statement,
@@ -166,7 +166,7 @@ async fn search(
         found = found.filter(user_words::word.lt(to));
     }
     let mut query = people()
-        .filter(users::id.eq_any(found))
+        .filter(AccountAmong(found))
         .filter(users::deleted_at.is_null())
         .order(users::username_key.asc())
         .select(UserRow::as_select())

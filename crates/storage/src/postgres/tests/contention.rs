@@ -1,0 +1,282 @@
+//! What two nodes do at once, forced into the order that is hard.
+
+use kith_domain::{
+    Code, ConversationId,
+    group::{MemberChange, Role},
+};
+use kith_ports::{
+    ConversationStore as _, SessionStore as _, StoreError,
+    log::{Applied, Change, Command, ConversationLog as _, Rejected},
+};
+use kith_testkit::build::{self, at, send_to, user_id, write_to};
+use rstest::rstest;
+
+use super::{
+    super::Postgres,
+    ground::{Ground, apply, applying, sent},
+};
+
+/// What removes the second from a group, as [`Change::Members`] does.
+fn removal(id: ConversationId) -> String {
+    format!(
+        "UPDATE heads SET version = version + 1, member_epoch = member_epoch + 1,
+             changed = pg_current_xact_id()::text::bigint
+         WHERE conversation_id = '{id}';
+         UPDATE members SET left_seq = 0, version = 2, changed = pg_current_xact_id()::text::bigint
+         WHERE conversation_id = '{id}' AND user_id = '{}';
+         UPDATE conversations SET member_count = 2 WHERE id = '{id}'",
+        user_id(2)
+    )
+}
+
+/// A statement that read members as they were when it began would store the message.
+#[rstest]
+#[case::alone(false)]
+#[case::among_others(true)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_send_that_waits_for_a_removal_is_refused(#[case] among_others: bool) {
+    let (ground, store, group) = Ground::furnished().await;
+    let raw = ground.raw().await;
+    raw.hold(group).await;
+    raw.run(&removal(group)).await;
+
+    let mut batch = vec![send_to(group, 1, user_id(2), "still here?")];
+    if among_others {
+        let change = Change::Hide { member: user_id(3) };
+        batch.push(Command { conversation_id: group, at: at(2), change });
+    }
+    let sending = applying(&store, batch);
+    ground.waiting(1).await;
+    raw.run("COMMIT").await;
+
+    match &sending.await.unwrap().unwrap()[0] {
+        Err(Rejected::Refused(refusal)) => assert_eq!(refusal.code, Code::NotAMember),
+        other => panic!("expected a refusal, found {other:?}"),
+    }
+    ground.assert_dense(group, 0, 2).await;
+    assert_eq!(sent(&apply(&store, send_to(group, 3, user_id(1), "he is gone")).await).seq, 1);
+}
+
+/// A statement that looked for duplicates before the lock would fail, or leave a gap.
+#[rstest]
+#[case::alone(false)]
+#[case::among_others(true)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_client_id_from_two_nodes_is_one_message(#[case] among_others: bool) {
+    let (ground, here, group) = Ground::furnished().await;
+    let there = ground.open().await;
+    let raw = ground.raw().await;
+    raw.hold(group).await;
+    let batch = |id| {
+        let mut first = send_to(group, 1, user_id(2), "hi");
+        if let Change::Send(send) = &mut first.change {
+            send.id = build::message_id(id);
+        }
+        let mut batch = vec![first];
+        if among_others {
+            let change = Change::Hide { member: user_id(3) };
+            batch.push(Command { conversation_id: group, at: at(2), change });
+        }
+        batch
+    };
+    let both = [applying(&here, batch(10)), applying(&there, batch(20))];
+    ground.waiting(2).await;
+    raw.run("COMMIT").await;
+
+    let (mut new, mut old) = (Vec::new(), Vec::new());
+    for applying in both {
+        match applying.await.unwrap().unwrap().swap_remove(0).unwrap() {
+            Applied::Sent { message, .. } => new.push(message),
+            Applied::Duplicate(message, _) => old.push(message),
+            other => panic!("expected a message, found {other:?}"),
+        }
+    }
+    assert_eq!(new, old, "one message, told to both");
+    assert_eq!(new.len(), 1);
+    ground.assert_dense(group, 1, 2).await;
+    let next = apply(&there, send_to(group, 3, user_id(1), "next")).await;
+    assert_eq!((sent(&next).seq, sent(&next).version), (2, 3));
+}
+
+/// Reads wait, messages do not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lanes_have_connections_of_their_own() {
+    let (ground, store, group) = Ground::furnished().await;
+    let raw = ground.raw().await;
+    raw.run("BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE").await;
+    let reads: Vec<_> = (0..2)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.find(build::session_id(1)).await })
+        })
+        .collect();
+    ground.waiting(2).await;
+    for n in 1..=3 {
+        sent(&apply(&store, send_to(group, n, user_id(1), "quick")).await);
+    }
+    ground.waiting(2).await;
+    raw.run("COMMIT").await;
+    for read in reads {
+        assert!(read.await.unwrap().unwrap().is_some());
+    }
+}
+
+/// How many changes of each conversation took a version.
+type Tally = [i64; 3];
+
+/// One node's share of the crowd: batches over all conversations, in its own order.
+async fn crowd(store: Postgres, rooms: [ConversationId; 3], task: u64, rounds: u64) -> Tally {
+    let mut tally = Tally::default();
+    for round in 0..rounds {
+        let (a, b) = if task.is_multiple_of(2) { (1, 2) } else { (2, 1) };
+        let number = |n| 10_000 * (task + 1) + round * 10 + n;
+        let mut batch = vec![
+            send_to(rooms[0], number(0), user_id(a), "x"),
+            send_to(rooms[1], number(1), user_id(b), "x"),
+            write_to(user_id(b), number(2), user_id(a), "x"),
+        ];
+        let room = rooms[usize::try_from(round % 2).unwrap()];
+        if round % 3 == task % 3 {
+            batch.push(other(&store, room, task, round).await);
+        }
+        if task % 2 == 1 {
+            batch.reverse();
+        }
+        let places: Vec<_> = batch
+            .iter()
+            .map(|it| rooms.iter().position(|id| *id == it.conversation_id).unwrap())
+            .collect();
+        for (place, outcome) in places.into_iter().zip(store.apply(batch.into()).await.unwrap()) {
+            tally[place] += match outcome {
+                Ok(Applied::Sent { .. } | Applied::Edited(..)) => 1,
+                Ok(Applied::Deleted(_, told)) => i64::from(told.is_some()),
+                Ok(Applied::MembersChanged { changes, .. }) => {
+                    i64::try_from(changes.len()).unwrap()
+                }
+                Err(Rejected::Stale) => 0,
+                other => panic!("unexpected {other:?}"),
+            };
+        }
+    }
+    tally
+}
+
+/// An edit, a deletion, or a coming or going of the third.
+async fn other(store: &Postgres, id: ConversationId, task: u64, round: u64) -> Command {
+    let third = user_id(3);
+    let snapshot = store.snapshot(id, &[third]).await.unwrap().unwrap();
+    let member_epoch = snapshot.head.member_epoch;
+    let history = kith_ports::HistorySelector::Newest;
+    let page = kith_ports::MessageStore::history(store, user_id(1), id, history, 5).await.unwrap();
+    let message = page.unwrap().items.into_iter().find(|it| it.deleted_at.is_none());
+    let change = match (message, (task + round) % 4) {
+        (Some(message), 0 | 1) => Change::Edit {
+            message_id: message.id,
+            message_version: message.version,
+            content: build::content("edited"),
+            member_epoch,
+        },
+        (Some(message), 2) => Change::Delete { message_id: message.id, member_epoch },
+        _ if snapshot.members.is_empty() => {
+            let changes = vec![MemberChange::Joins(third, Role::Member)];
+            Change::Members { changes, member_epoch }
+        }
+        _ => Change::Members { changes: vec![MemberChange::Leaves(third)], member_epoch },
+    };
+    Command { conversation_id: id, at: at(round), change }
+}
+
+/// Two nodes, two lanes each, hundreds of batches: nobody waits in a circle.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_in_opposite_orders_all_come_through() {
+    let (ground, here, first) = Ground::furnished().await;
+    let there = ground.open().await;
+    let group = build::group(2, user_id(1));
+    let second = group.id;
+    apply(&here, build::create(group, &[user_id(2), user_id(3)])).await.unwrap();
+    let rooms = [first, second, ConversationId::direct(user_id(1), user_id(2))];
+    let rounds = 100;
+    let tasks: Vec<_> = [&here, &there, &here, &there]
+        .into_iter()
+        .zip(0..)
+        .map(|(store, task)| tokio::spawn(crowd(store.clone(), rooms, task, rounds)))
+        .collect();
+    let mut tally = Tally::default();
+    for task in tasks {
+        for (sum, count) in tally.iter_mut().zip(task.await.unwrap()) {
+            *sum += count;
+        }
+    }
+    for (id, versions) in rooms.into_iter().zip(tally) {
+        // The first version is the making.
+        ground.assert_dense(id, 400, versions + 1).await;
+    }
+    assert!(tally[0] > 400 && tally[1] > 400, "others were carried out, too: {tally:?}");
+}
+
+/// A wait in a circle ends with one being undone. He tries again, and nobody hears of it.
+#[rstest]
+#[case::alone(false)]
+#[case::among_others(true)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deadlock_is_tried_again(#[case] among_others: bool) {
+    let (ground, furnisher, first) = Ground::furnished().await;
+    let group = build::group(2, user_id(1));
+    let second = group.id;
+    apply(&furnisher, build::create(group, &[user_id(2)])).await.unwrap();
+    let raw = ground.raw().await;
+    // The store looks for a circle after two seconds of waiting, the other never does.
+    raw.run(&format!("ALTER DATABASE {} SET deadlock_timeout = '2s'", ground.database.name()))
+        .await;
+    let store = ground.open().await;
+    raw.run("SET deadlock_timeout = '1min'").await;
+    raw.hold(first.max(second)).await;
+
+    let mut batch =
+        vec![send_to(first, 1, user_id(1), "one"), send_to(second, 2, user_id(1), "two")];
+    if among_others {
+        let change = Change::Hide { member: user_id(2) };
+        batch.push(Command { conversation_id: first, at: at(3), change });
+    }
+    let applying = applying(&store, batch);
+    ground.waiting(1).await;
+    let low = first.min(second);
+    raw.run(&format!("SELECT FROM heads WHERE conversation_id = '{low}' FOR NO KEY UPDATE")).await;
+    raw.run("COMMIT").await;
+
+    let outcomes = applying.await.unwrap().unwrap();
+    assert_eq!(sent(&outcomes[0]).seq, 1);
+    assert_eq!(sent(&outcomes[1]).seq, 1);
+    for id in [first, second] {
+        ground.assert_dense(id, 1, 2).await;
+    }
+    let circles = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    ground.until(&format!("SELECT ({circles}) = 1")).await;
+}
+
+/// He who waits in vain is told so, and nothing of what he wanted was done.
+#[rstest]
+#[case::alone(false)]
+#[case::among_others(true)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_held_too_long_is_busy(#[case] among_others: bool) {
+    let (ground, store, group) = Ground::furnished().await;
+    let raw = ground.raw().await;
+    raw.hold(group).await;
+    let mut batch = vec![
+        write_to(user_id(2), 1, user_id(1), "a chat that would be made"),
+        send_to(group, 2, user_id(1), "hi"),
+    ];
+    if among_others {
+        let change = Change::Hide { member: user_id(3) };
+        batch.push(Command { conversation_id: group, at: at(3), change });
+    }
+    let answer = applying(&store, batch.clone()).await.unwrap();
+    assert!(matches!(answer, Err(StoreError::Busy)), "{answer:?}");
+    raw.run("ROLLBACK").await;
+    ground.until("SELECT NOT EXISTS (SELECT FROM messages)").await;
+    assert_eq!(ground.number("SELECT count(*) FROM conversations").await, 1);
+    for outcome in store.apply(batch.into()).await.unwrap().iter().take(2) {
+        assert_eq!(sent(outcome).seq, 1);
+    }
+}

@@ -1,0 +1,99 @@
+//! Syncs while a transaction is under way that began before them and ends after.
+
+use kith_ports::{ConversationStore as _, SyncBody, SyncFrom, SyncRead};
+use kith_testkit::build::{send_to, user_id};
+
+use super::{
+    super::Postgres,
+    ground::{Ground, apply},
+};
+
+async fn sync(store: &Postgres, from: Option<SyncFrom>) -> SyncBody {
+    match store.sync(user_id(2), from, 100).await.unwrap() {
+        SyncRead::Body(body) => *body,
+        SyncRead::Foreign => panic!("the token is of this database"),
+    }
+}
+
+/// A token that stood after all that was begun would pass over it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_across_a_sync_is_told_by_the_next() {
+    let (ground, store, group) = Ground::furnished().await;
+    let raw = ground.raw().await;
+    let id = group.to_string();
+    raw.run(&format!(
+        "BEGIN;
+         INSERT INTO messages (conversation_id, seq, id, sender_id, client_message_id, digest, \
+         kind, content, version, revised, created_at)
+         VALUES ('{id}', 1, gen_random_uuid(), '{}', 'c', sha256('x'), 0, 'hi', 2, false, now());
+         UPDATE heads SET last_seq = 1, version = 2, last_message_at = now(),
+         changed = pg_current_xact_id()::text::bigint WHERE conversation_id = '{id}'",
+        user_id(1)
+    ))
+    .await;
+
+    // Others go on, and their numbers are higher.
+    let chat = kith_testkit::build::write_to(user_id(2), 5, user_id(3), "meanwhile");
+    apply(&store, chat).await.unwrap();
+    let first = sync(&store, None).await;
+    let seen = |body: &SyncBody| {
+        body.conversations
+            .iter()
+            .find(|card| card.conversation.id == group)
+            .map(|card| (card.head.last_seq, card.last_message.as_ref().map(|message| message.seq)))
+    };
+    assert_eq!(seen(&first), Some((0, None)));
+    assert_eq!(first.conversations.len(), 2);
+    // Neither does a token that a paged sync or a bare horizon gives pass over it.
+    let horizon = store.horizon().await.unwrap();
+    let second = sync(&store, Some(first.next.clone())).await;
+    assert!(matches!(seen(&second), None | Some((0, None))), "nothing of it to be seen yet");
+
+    raw.run("COMMIT").await;
+    for token in [first.next, second.next, horizon] {
+        assert_eq!(seen(&sync(&store, Some(token)).await), Some((1, Some(1))));
+    }
+}
+
+/// The same of a place: one is removed across a sync.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removal_across_a_sync_is_told_by_the_next() {
+    let (ground, store, group) = Ground::furnished().await;
+    let raw = ground.raw().await;
+    raw.hold(group).await;
+    raw.run(&format!(
+        "UPDATE members SET left_seq = 0, version = 2, changed = pg_current_xact_id()::text::bigint
+         WHERE conversation_id = '{group}' AND user_id = '{}';
+         UPDATE heads SET version = 2, member_epoch = member_epoch + 1,
+         changed = pg_current_xact_id()::text::bigint WHERE conversation_id = '{group}'",
+        user_id(2)
+    ))
+    .await;
+    let first = sync(&store, None).await;
+    assert_eq!(first.conversations.len(), 1);
+    raw.run("COMMIT").await;
+    let second = sync(&store, Some(first.next)).await;
+    assert_eq!((second.removed, second.conversations.len()), (vec![group], 0));
+    let outcome = apply(&store, send_to(group, 7, user_id(1), "without him")).await;
+    outcome.unwrap();
+    let third = sync(&store, Some(second.next)).await;
+    assert!(third.conversations.is_empty(), "what goes on there is not his");
+}
+
+/// A profile that was written across a sync.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_profile_across_a_sync_is_told_by_the_next() {
+    let (ground, store, _) = Ground::furnished().await;
+    let raw = ground.raw().await;
+    raw.run(&format!(
+        "BEGIN; UPDATE users SET display_name = 'Ann', \
+         changed = pg_current_xact_id()::text::bigint WHERE id = '{}'",
+        user_id(1)
+    ))
+    .await;
+    let first = sync(&store, None).await;
+    raw.run("COMMIT").await;
+    let second = sync(&store, Some(first.next)).await;
+    let names: Vec<_> = second.users.iter().map(|user| user.display_name.as_str()).collect();
+    assert!(names.contains(&"Ann"), "{names:?}");
+}
