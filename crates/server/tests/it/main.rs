@@ -1,20 +1,18 @@
 //! The real server over the network, as clients see it.
 //!
 //! One crate, so that it is linked once; a module for each theme. What tests share is in `support`.
+//! What must hold whatever the database is in `every`, and runs on all of them; the rest is about
+//! one of them, or about none, and runs once.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![expect(clippy::duplicate_mod, reason = "the same tests run on every database")]
 
-mod accounts;
-mod crash;
-mod devices;
-mod groups;
-mod history;
-mod membership;
 mod openapi;
-mod presence;
+#[path = "every/mod.rs"]
+mod postgres;
+mod postgres_faults;
 mod program;
-mod retry;
-mod sockets;
+#[path = "every/mod.rs"]
+mod sqlite;
 mod support;
-mod sync;
-mod validation;
+mod wire;

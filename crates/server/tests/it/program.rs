@@ -1,57 +1,13 @@
 //! The program: starting, stopping, its subcommands and what it logs.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    path::Path,
-    process::{Command, Output},
-    time::{Duration, Instant},
-};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command, time::Duration};
 
-use kith_client::{Credential, RawSocket};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Actor, Ask as _, Process, TestApp, eventually, kith, run};
+use crate::support::{Actor, Ask as _, Process, TestApp, ends, kith, output, refuses, run};
 
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Runs a command to its end, which must come soon.
-fn ends(mut command: Command) -> Output {
-    let child = command
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A server that starts although it should not is ended, and the test fails.
-    let pid = rustix::process::Pid::from_child(&child);
-    let (done, waiting) = std::sync::mpsc::channel::<()>();
-    let watch = std::thread::spawn(move || {
-        if waiting.recv_timeout(PATIENCE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-        }
-    });
-    let output = child.wait_with_output().unwrap();
-    drop(done);
-    watch.join().unwrap();
-    output
-}
-
-fn output(command: Command) -> String {
-    let output = ends(command);
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// It does not start, and says why in one line.
-fn refuses(command: Command, why: &str) {
-    let output = ends(command);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert_eq!(said.lines().count(), 1, "{said}");
-    assert!(said.starts_with("kith: ") && said.contains(why), "{said:?} should say {why:?}");
-    assert!(!said.contains("panicked"));
-}
 
 fn home() -> (TempDir, std::path::PathBuf) {
     let dir = tempfile::tempdir().unwrap();
@@ -69,65 +25,6 @@ fn with_env(data: &Path, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Comm
     let mut command = kith(data);
     command.env(name, value);
     command
-}
-
-#[test]
-fn asked_to_stop_it_sends_clients_away_in_order_and_loses_nothing() {
-    run(async {
-        let (_dir, data) = home();
-        let mut process = Process::start(&data);
-        let (ann, bob) = (
-            Actor::register(&process.anonymous(), "ann").await,
-            Actor::register(&process.anonymous(), "bob").await,
-        );
-        let group = ann.group("ours", &[&bob]).await;
-        let mut sockets = Vec::new();
-        for _ in 0..5 {
-            sockets.push(bob.raw().await);
-        }
-        // Somebody sends all the while.
-        let sending = tokio::spawn({
-            let ann = ann.clone();
-            async move {
-                let mut acknowledged = Vec::new();
-                for n in 0.. {
-                    let message = crate::support::say(format!("{n}"));
-                    match ann.client.send(group, &message).await {
-                        Ok(message) => acknowledged.push(message),
-                        Err(_) => break,
-                    }
-                }
-                acknowledged
-            }
-        });
-        eventually("some messages", || async {
-            (ann.sees(group).await.last_seq > 20).then_some(())
-        })
-        .await;
-
-        let asked = Instant::now();
-        process.terminate();
-        for mut socket in sockets {
-            let (code, reason) = socket.closed().await.unwrap();
-            assert_eq!(code, 1012, "{reason}");
-            let wait: u64 = reason.strip_prefix("retry_after_ms=").unwrap().parse().unwrap();
-            assert!((1..=10_000).contains(&wait), "{wait}");
-        }
-        let status = process.ended(PATIENCE).await;
-        assert_eq!(status.code(), Some(0), "{}", process.log());
-        assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
-        let acknowledged = sending.await.unwrap();
-        assert!(!process.log().contains("not everything ended in time"), "{}", process.log());
-
-        let process = Process::start(&data);
-        let bob = bob.at(process.url());
-        let last = bob.sees(group).await.last_seq;
-        let sent = i64::try_from(acknowledged.len()).unwrap();
-        assert!((sent..=sent + 1).contains(&last), "{sent} acknowledged, {last} stored");
-        for message in acknowledged.iter().rev().take(5) {
-            assert_eq!(bob.client.message(message.id).await.unwrap(), *message);
-        }
-    });
 }
 
 #[test]
@@ -279,69 +176,6 @@ impl Printing for Command {
     fn into_printing(mut self) -> Command {
         self.args(["config", "print"]);
         self
-    }
-}
-
-#[test]
-fn the_log_tells_of_connections_and_never_of_tokens() {
-    for format in ["json", "pretty"] {
-        run(async {
-            let (_dir, data) = home();
-            let mut command = with_env(&data, "KITH_LOG__FORMAT", format);
-            command
-                .env("KITH_LOG__FILTER", "debug,kith_http=trace,kith_app=trace,actix_http=trace");
-            let mut process = Process::spawn(command);
-            let ann = Actor::register(&process.anonymous(), "ann").await;
-            let (access, ticket) = (ann.token(), ann.client.ws_ticket().await.unwrap().ticket);
-            let refresh = ann.client.tokens().unwrap().refresh;
-            for credential in [
-                Credential::Query(&access),
-                Credential::Ticket(&ticket),
-                Credential::Subprotocol(&access),
-                Credential::Header(&access),
-            ] {
-                let mut socket =
-                    RawSocket::connect(process.url(), "/v1/ws", credential, &[]).await.unwrap();
-                socket.expect("ready").await.unwrap();
-                assert_eq!(ann.get(&format!("/v1/sync?token={access}")).await.status, 400);
-                socket.close().await.unwrap();
-            }
-            let group = ann.group("ours", &[]).await;
-            ann.send(group, "a secret between us").await;
-            let newer = ann.client.refresh().await.unwrap();
-            ann.client.logout().await.unwrap();
-            process.wait_for_line("client connected");
-            process.wait_for_line("client disconnected");
-            process.terminate();
-            process.ended(PATIENCE).await;
-
-            let log = process.log();
-            assert_eq!(log.matches("client connected").count(), 4, "{log}");
-            assert_eq!(log.matches("client disconnected").count(), 4, "{log}");
-            let secrets = [
-                &*access,
-                &ticket,
-                &refresh,
-                &newer.access,
-                &newer.refresh,
-                crate::support::PASSWORD,
-                "a secret between us",
-            ];
-            for secret in secrets {
-                // Nor the end of it, which alone is secret in a token.
-                let tail = &secret[secret.len().saturating_sub(16)..];
-                let told = log.lines().find(|line| line.contains(tail));
-                assert_eq!(told, None, "{format}");
-            }
-            if format == "json" {
-                for line in log.lines() {
-                    assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}");
-                }
-                let line: Value =
-                    serde_json::from_str(&process.wait_for_line("client connected")).unwrap();
-                assert_eq!(line["span"]["user_id"], json!(ann.id), "{line}");
-            }
-        });
     }
 }
 

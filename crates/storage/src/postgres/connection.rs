@@ -4,15 +4,22 @@ use std::time::Duration;
 
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
+use tokio::time::timeout;
 
 use super::target::Target;
 
 /// After this the server gives a statement up.
 pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_millis(3_500);
 
+/// How long it may take to be let in and set up: a server may take a connection and say nothing.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Why a connection could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConnectFailure {
+    /// The server took the connection, and said nothing.
+    #[error("the server does not answer")]
+    Silent,
     /// The server could not be reached, or refused.
     #[error(transparent)]
     Server(#[from] tokio_postgres::Error),
@@ -23,6 +30,10 @@ pub(super) enum ConnectFailure {
 
 /// Opens a connection and sets it up.
 pub(super) async fn open(target: &Target) -> Result<AsyncPgConnection, ConnectFailure> {
+    timeout(PATIENCE, set_up(target)).await.unwrap_or(Err(ConnectFailure::Silent))
+}
+
+async fn set_up(target: &Target) -> Result<AsyncPgConnection, ConnectFailure> {
     let (client, driver) = target.config.connect(target.tls.clone()).await?;
     let mut connection = AsyncPgConnection::try_from_client_and_connection(client, driver).await?;
     connection
@@ -40,6 +51,7 @@ pub(super) async fn open_as_diesel(target: &Target) -> ConnectionResult<AsyncPgC
     open(target).await.map_err(|failure| match failure {
         ConnectFailure::Server(error) => ConnectionError::BadConnection(describe(&error)),
         ConnectFailure::Setup(error) => error,
+        silent @ ConnectFailure::Silent => ConnectionError::BadConnection(silent.to_string()),
     })
 }
 

@@ -80,6 +80,22 @@ pub enum OpenError {
         /// What the server says.
         reason: String,
     },
+    /// The way there cannot be trusted, or has no TLS.
+    #[error(
+        "no trusted way to PostgreSQL at {address}: {reason}; check sslmode and sslrootcert in the database URL"
+    )]
+    Untrusted {
+        /// Where.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The server takes no writes.
+    #[error("PostgreSQL at {address} takes no writes: name the primary in the database URL")]
+    Standby {
+        /// Where.
+        address: String,
+    },
     /// The server is too old.
     #[error("PostgreSQL at {address} is version {found}: kith needs 13 or newer")]
     TooOld {
@@ -171,12 +187,30 @@ fn unopened(target: &Target, failure: &ConnectFailure) -> OpenError {
             ];
             match error.code() {
                 Some(code) if !passing.contains(code) => OpenError::Refused { address, reason },
-                _ => OpenError::Unreachable { address, reason },
+                Some(_) => OpenError::Unreachable { address, reason },
+                None => without_code(address, error, reason),
             }
         }
         ConnectFailure::Setup(error) => {
             OpenError::Unreachable { address, reason: error.to_string() }
         }
+        ConnectFailure::Silent => OpenError::Unreachable { address, reason: failure.to_string() },
+    }
+}
+
+/// What went wrong before the server could say so. The driver tells by its texts alone.
+fn without_code(address: String, error: &tokio_postgres::Error, reason: String) -> OpenError {
+    let what = error.to_string();
+    if what.contains("TLS") {
+        // A certificate's inside says nothing to a person.
+        let reason = reason.split(" {").next().unwrap_or_default().to_owned();
+        OpenError::Untrusted { address, reason }
+    } else if what.starts_with("invalid configuration") || what.starts_with("authentication") {
+        OpenError::Refused { address, reason }
+    } else if reason.contains("does not allow writes") {
+        OpenError::Standby { address }
+    } else {
+        OpenError::Unreachable { address, reason }
     }
 }
 

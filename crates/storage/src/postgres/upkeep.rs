@@ -47,7 +47,8 @@ impl Postgres {
 /// Forgets the oldest changes, if they are more than an hour old: whoever missed them reads the whole.
 /// `true` if there may be more.
 async fn forget_changes(connection: &mut Connection) -> Work<bool> {
-    let forget = "DELETE FROM changes WHERE made_at < now() - interval '1 hour' AND changed IN \
-                  (SELECT changed FROM changes ORDER BY changed LIMIT 10000)";
+    let forget = "DELETE FROM changes WHERE made_at < now() - interval '1 hour' AND changed <= \
+                  (SELECT max(changed) FROM \
+                  (SELECT changed FROM changes ORDER BY changed LIMIT 10000) AS oldest)";
     Ok(diesel::sql_query(forget).execute(connection).await? > 0)
 }

@@ -1,17 +1,12 @@
 //! The server inside the test's process.
 
-use std::{
-    cell::RefCell,
-    path::{Path, PathBuf},
-    thread::JoinHandle,
-};
+use std::{cell::RefCell, path::PathBuf, thread::JoinHandle};
 
 use kith_client::Client;
 use kith_server::{Application, Failure, config::Config};
-use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use super::people::Actor;
+use super::{home::Home, people::Actor};
 
 thread_local! {
     /// Servers of this test that have been asked to stop.
@@ -33,7 +28,7 @@ impl Drop for Stopping {
 /// A server on a free port with data of its own. It is stopped in order when dropped.
 pub(crate) struct TestApp {
     url: String,
-    data: Option<TempDir>,
+    home: Option<Home>,
     config: Config,
     stop: Option<oneshot::Sender<()>>,
     server: Option<JoinHandle<()>>,
@@ -47,12 +42,9 @@ impl TestApp {
 
     /// The same, with other settings.
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let data = tempfile::tempdir().expect("a directory can be made");
-        let mut config = Config {
-            listen: "127.0.0.1:0".parse().expect("an address"),
-            data_dir: data.path().to_owned(),
-            ..Config::default()
-        };
+        let home = Home::new().await;
+        let mut config = home.config();
+        config.listen = "127.0.0.1:0".parse().expect("an address");
         config.limits.messages_per_second = 0;
         config.limits.requests_per_second = 0;
         config.limits.logins_per_minute = 0;
@@ -63,10 +55,10 @@ impl TestApp {
         config.sockets.offline_grace_ms = 50;
         config.shutdown.close_spread_ms = 0;
         change(&mut config);
-        Self::on(data, config).await
+        Self::on(home, config).await
     }
 
-    async fn on(data: TempDir, config: Config) -> Self {
+    async fn on(home: Home, config: Config) -> Self {
         let (bound, address) = oneshot::channel();
         let (stop, asked) = oneshot::channel::<()>();
         let settings = config.clone();
@@ -86,7 +78,7 @@ impl TestApp {
         let address = address.await.expect("the server starts");
         Self {
             url: format!("http://{address}"),
-            data: Some(data),
+            home: Some(home),
             config,
             stop: Some(stop),
             server: Some(server),
@@ -95,9 +87,9 @@ impl TestApp {
 
     /// Stops it in order and starts another one on the same data, at another port.
     pub(crate) async fn restart(mut self) -> Self {
-        let data = self.data.take().expect("a server has data");
+        let home = self.home.take().expect("a server has a home");
         self.end().await;
-        Self::on(data, self.config.clone()).await
+        Self::on(home, self.config.clone()).await
     }
 
     /// Stops it in order.
@@ -124,7 +116,13 @@ impl TestApp {
 
     /// Where its data is.
     pub(crate) fn data_dir(&self) -> PathBuf {
-        self.data.as_ref().map(TempDir::path).map(Path::to_owned).expect("a server has data")
+        self.config.data_dir.clone()
+    }
+
+    /// Waits until a sync tells everything that was changed before, and the one after it nothing of
+    /// that. On PostgreSQL it may be told twice for as long as other transactions last.
+    pub(crate) async fn settled(&self) {
+        self.home.as_ref().expect("a server has a home").settled().await;
     }
 
     /// A client that is signed in as nobody.
@@ -142,11 +140,11 @@ impl Drop for TestApp {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(server) = self.server.take() {
-            let data = self.data.take();
+            let home = self.home.take();
             // The data stays until the server is done with it.
             let ending = std::thread::spawn(move || {
                 let ended = server.join();
-                drop(data);
+                drop(home);
                 assert!(ended.is_ok(), "a server crashed");
             });
             ENDING.with_borrow_mut(|all| all.push(ending));

@@ -1,6 +1,7 @@
 //! Servers, people, and waiting for what must come.
 
 mod app;
+mod home;
 mod people;
 mod process;
 mod proxy;
@@ -13,42 +14,56 @@ use std::{
 
 pub(crate) use self::{
     app::TestApp,
+    home::{Home, Store},
     people::{Actor, Ask, PASSWORD, say},
-    process::{Process, kith},
+    process::{Process, ends, kith, output, refuses},
     proxy::Proxy,
     tcp::Tcp,
 };
 
 /// No test takes longer.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Nothing that must come takes longer.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 
-/// Runs a test to its end, within [`PATIENCE`], on a runtime of its own. The servers that it
-/// started are stopped after its clients are gone, and before this returns.
+/// Runs a test to its end, within [`PATIENCE`], on SQLite.
 pub(crate) fn run<F: Future>(test: F) -> F::Output {
-    run_within(PATIENCE, test)
+    run_on(Store::Sqlite, PATIENCE, test)
 }
 
-/// The same, for one that may take longer.
-pub(crate) fn run_within<F: Future>(patience: Duration, test: F) -> F::Output {
+/// Runs a test to its end, within `patience`, on a runtime of its own. Its servers have their data
+/// in such a database. They are stopped after its clients are gone, and before this returns.
+pub(crate) fn run_on<F: Future>(store: Store, patience: Duration, test: F) -> F::Output {
     let _servers = app::Stopping;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .expect("a runtime can be built");
-    let outcome = runtime.block_on(async { tokio::time::timeout(patience, Box::pin(test)).await });
+    let test = Box::pin(store.with(test));
+    let outcome = runtime.block_on(async { tokio::time::timeout(patience, test).await });
     runtime.shutdown_background();
     outcome.expect("a test ends in time")
 }
 
 /// Asks again and again until there is an answer.
-pub(crate) async fn eventually<T, F>(what: &str, mut ask: impl FnMut() -> F) -> T
+pub(crate) async fn eventually<T, F>(what: &str, ask: impl FnMut() -> F) -> T
 where
     F: Future<Output = Option<T>>,
 {
-    let deadline = Instant::now() + SOON;
+    eventually_within(SOON, what, ask).await
+}
+
+/// The same, for what may take longer or must not take as long.
+pub(crate) async fn eventually_within<T, F>(
+    patience: Duration,
+    what: &str,
+    mut ask: impl FnMut() -> F,
+) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(answer) = ask().await {
             return answer;

@@ -92,6 +92,20 @@ impl Actor {
         page.items.into_iter().map(|message| message.content.unwrap_or_default()).collect()
     }
 
+    /// Everything of a conversation, oldest first.
+    pub(crate) async fn history(&self, conversation: Uuid) -> Vec<Message> {
+        let (mut all, mut after) = (Vec::new(), 0);
+        loop {
+            let selector = Selector::After(after);
+            let page = self.client.history(conversation, selector, Some(100)).await.unwrap();
+            all.extend(page.items);
+            after = all.last().map_or(0, |message: &Message| message.seq);
+            if !page.has_more {
+                return all;
+            }
+        }
+    }
+
     /// A plain socket that has said `ready`.
     pub(crate) async fn raw(&self) -> RawSocket {
         self.raw_with_ready().await.0
@@ -99,6 +113,11 @@ impl Actor {
 
     /// A plain socket and its `ready`.
     pub(crate) async fn raw_with_ready(&self) -> (RawSocket, Value) {
+        self.try_raw().await.unwrap()
+    }
+
+    /// The same, from a server that may be going.
+    pub(crate) async fn try_raw(&self) -> kith_client::Result<(RawSocket, Value)> {
         let credential = self.token();
         let mut socket = RawSocket::connect(
             self.client.base_url(),
@@ -106,11 +125,10 @@ impl Actor {
             Credential::Header(&credential),
             &[],
         )
-        .await
-        .unwrap();
-        let ready = socket.next_json().await.unwrap();
+        .await?;
+        let ready = socket.next_json().await?;
         assert_eq!(ready["type"], "ready");
-        (socket, ready)
+        Ok((socket, ready))
     }
 
     /// A socket that reconnects and catches up.

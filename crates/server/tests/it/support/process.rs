@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader},
     path::Path,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Condvar, Mutex},
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -13,6 +13,8 @@ use kith_client::Client;
 
 /// How long it may take to say where it listens.
 const START: Duration = Duration::from_secs(20);
+/// How long a command may take that does one thing.
+const END: Duration = Duration::from_secs(20);
 
 /// The program, with settings fit for tests and none from outside.
 pub(crate) fn kith(data_dir: &Path) -> Command {
@@ -31,6 +33,41 @@ pub(crate) fn kith(data_dir: &Path) -> Command {
         .current_dir(data_dir.parent().expect("a directory inside of another"))
         .stdin(Stdio::null());
     command
+}
+
+/// Runs a command to its end, which must come soon.
+pub(crate) fn ends(mut command: Command) -> Output {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // A server that starts although it should not is ended, and the test fails.
+    let pid = rustix::process::Pid::from_child(&child);
+    let (done, waiting) = std::sync::mpsc::channel::<()>();
+    let watch = std::thread::spawn(move || {
+        if waiting.recv_timeout(END) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    });
+    let output = child.wait_with_output().unwrap();
+    drop(done);
+    watch.join().unwrap();
+    output
+}
+
+/// What a command that succeeds says.
+pub(crate) fn output(command: Command) -> String {
+    let output = ends(command);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// It does not start, and says why in one line, which is returned.
+pub(crate) fn refuses(command: Command, why: &str) -> String {
+    let output = ends(command);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.starts_with("kith: ") && said.contains(why), "{said:?} should say {why:?}");
+    assert!(!said.contains("panicked"));
+    said
 }
 
 #[derive(Default)]

@@ -9,17 +9,15 @@ use std::{
     time::Duration,
 };
 
-use kith_client::{
-    Selector,
-    protocol::rest::{Message, SendMessage},
-};
+use kith_client::protocol::rest::{Message, SendMessage};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::{Actor, Process, eventually, run_within};
+use super::run_within;
+use crate::support::{Actor, Home, eventually};
 
-/// How often the server is killed, unless `KITH_FAULT_ROUNDS` says otherwise.
-const ROUNDS: usize = 10;
+/// How often the server is killed on each database, unless `KITH_FAULT_ROUNDS` says otherwise.
+const ROUNDS: usize = 5;
 const PEOPLE: usize = 10;
 const SENDERS: usize = 50;
 /// How many messages a socket has under way at once.
@@ -99,7 +97,7 @@ impl Sender {
     }
 
     async fn by_socket(self) {
-        let mut socket = self.actor.raw().await;
+        let Ok((mut socket, _)) = self.actor.try_raw().await else { return };
         let mut n = 0;
         loop {
             while n < PIPELINE {
@@ -136,25 +134,11 @@ fn body(sent: &Sent) -> SendMessage {
     }
 }
 
-/// Everything of a conversation, oldest first.
-async fn whole_history(actor: &Actor, conversation: Uuid) -> Vec<Message> {
-    let (mut all, mut after) = (Vec::new(), 0);
-    loop {
-        let selector = Selector::After(after);
-        let page = actor.client.history(conversation, selector, Some(100)).await.unwrap();
-        all.extend(page.items);
-        after = all.last().map_or(0, |message: &Message| message.seq);
-        if !page.has_more {
-            return all;
-        }
-    }
-}
-
 /// What is stored is what the senders know, once each, numbered without a gap.
 async fn check(people: &[Actor], conversations: &[Uuid], ledger: &Ledger) {
     let mut stored = HashMap::new();
     for conversation in conversations {
-        let history = whole_history(&people[0], *conversation).await;
+        let history = people[0].history(*conversation).await;
         for (message, seq) in history.iter().zip(1..) {
             assert_eq!(message.seq, seq, "numbers are dense");
             let twice = stored.insert(message.client_message_id.clone(), message.clone());
@@ -199,11 +183,10 @@ async fn settle(people: &[Actor], ledger: &Arc<Ledger>, settled: &mut HashSet<St
 
 #[test]
 fn killed_among_fifty_senders_it_keeps_every_acknowledged_message_once() {
-    // Rounds beyond the usual ten take their time.
+    // Rounds beyond the usual few take their time.
     run_within(Duration::from_secs(60 + 5 * rounds() as u64), async {
-        let dir = tempfile::tempdir().unwrap();
-        let data = dir.path().join("data");
-        let mut process = Process::start(&data);
+        let home = Home::new().await;
+        let mut process = home.start();
         let mut people = Vec::new();
         for n in 0..PEOPLE {
             people.push(Actor::register(&process.anonymous(), &format!("person{n}")).await);
@@ -245,7 +228,7 @@ fn killed_among_fifty_senders_it_keeps_every_acknowledged_message_once() {
             let ended = tokio::time::timeout(Duration::from_secs(15), senders.join_all()).await;
             ended.expect("senders see that the server is gone");
 
-            process = Process::start(&data);
+            process = home.start();
             people = people.iter().map(|actor| actor.at(process.url())).collect();
             settle(&people, &ledger, &mut settled).await;
         }

@@ -12,7 +12,8 @@ use kith_security::{JwtTokens, ServerSecret, SystemClock};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Actor, Ask as _, PASSWORD, TestApp, run};
+use super::run;
+use crate::support::{Actor, Ask as _, PASSWORD, TestApp};
 
 const SECRET: &str = "a secret of more than thirty-two bytes";
 

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::support::{Ask as _, PASSWORD, TestApp, run, soon};
+use super::run;
+use crate::support::{Ask as _, PASSWORD, TestApp, soon};
 
 #[test]
 fn edits_of_one_socket_take_effect_in_the_order_in_which_they_were_sent() {
@@ -126,11 +127,12 @@ fn logins_that_wait_for_their_turn_have_not_failed() {
             let client = app.anonymous();
             logins.spawn(async move {
                 let body = json!({"username": "ann", "password": PASSWORD});
-                client.ask("POST", "/v1/auth/login", Some(body)).await.status
+                client.ask("POST", "/v1/auth/login", Some(body)).await
             });
         }
-        while let Some(status) = logins.join_next().await {
-            assert_eq!(status.unwrap(), 200);
+        while let Some(answer) = logins.join_next().await {
+            let answer = answer.unwrap();
+            assert_eq!(answer.status, 200, "{}", answer.text);
         }
     });
 }

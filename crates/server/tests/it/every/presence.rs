@@ -5,7 +5,8 @@ use std::time::Duration;
 use kith_client::RawSocket;
 use serde_json::{Value, json};
 
-use crate::support::{Actor, TestApp, eventually, run};
+use super::run;
+use crate::support::{Actor, TestApp, eventually};
 
 /// Two who have written to each other.
 async fn friends(app: &TestApp) -> (Actor, Actor) {

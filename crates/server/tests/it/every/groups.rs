@@ -11,7 +11,8 @@ use kith_client::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Actor, TestApp, run};
+use super::run;
+use crate::support::{Actor, TestApp};
 
 fn roles(members: &Value) -> Vec<(String, String)> {
     let mut roles: Vec<_> = members

@@ -9,7 +9,8 @@ use kith_client::{
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::{Actor, Proxy, SOON, TestApp, run, soon};
+use super::run;
+use crate::support::{Actor, Proxy, SOON, TestApp, soon};
 
 async fn until(socket: &mut Socket, wanted: impl FnMut(&SocketEvent) -> bool) -> SocketEvent {
     socket.wait_for(SOON, wanted).await.unwrap()
@@ -317,6 +318,7 @@ fn a_sync_tells_what_changed_since_the_last_one() {
                 }
             }
         };
+        app.settled().await;
         let (token, changed, removed, _) = all(None).await;
         let mut expected = groups.clone();
         expected.sort_unstable();
@@ -333,6 +335,7 @@ fn a_sync_tells_what_changed_since_the_last_one() {
         let chat = cat.open_direct(&bob).await;
         cat.send(chat, "hello").await;
         ann.patch("/v1/users/me", json!({"display_name": "Ann!"})).await;
+        app.settled().await;
         let (token, changed, mut removed, users) = all(token).await;
         let mut expected = vec![groups[1], chat];
         expected.sort_unstable();

@@ -4,7 +4,8 @@ use kith_client::protocol::rest::SendMessage;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Actor, TestApp, run};
+use super::run;
+use crate::support::{Actor, TestApp};
 
 fn marked(id: &str, text: &str) -> Value {
     json!({ "content": text, "client_message_id": id })

@@ -7,7 +7,8 @@ use kith_client::{
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::{Actor, TestApp, run};
+use super::run;
+use crate::support::{Actor, TestApp};
 
 const MESSAGES: i64 = 1_000;
 

@@ -9,7 +9,8 @@ use kith_client::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Actor, TestApp, run, say};
+use super::run;
+use crate::support::{Actor, TestApp, say};
 
 /// Everything one may ask of a conversation and a message in it, by REST, and what one is answered
 /// who may not know of them.
@@ -133,7 +134,7 @@ fn rename(name: &str) -> kith_client::protocol::rest::ConversationPatch {
 
 #[test]
 fn in_a_race_of_removing_and_sending_nothing_later_than_the_removal_gets_through() {
-    const ROUNDS: usize = 300;
+    const ROUNDS: usize = 150;
     run(async {
         let app = TestApp::start().await;
         let (ann, bob) = (app.user("ann").await, app.user("bob").await);

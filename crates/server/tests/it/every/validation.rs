@@ -4,7 +4,8 @@ use kith_client::{Answer, Client, Method};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Actor, Ask as _, PASSWORD, TestApp, run};
+use super::run;
+use crate::support::{Actor, Ask as _, PASSWORD, TestApp};
 
 /// Every error has this form.
 fn is_problem(what: &str, answer: &Answer, status: u16, code: &str) {
