@@ -260,6 +260,10 @@ fn parse_lines(raw: &str, max: usize, max_bytes: usize) -> Result<Cow<'_, str>, 
 }
 
 fn compose(text: &str) -> Cow<'_, str> {
+    // In ASCII there is nothing to compose, and most text that is read again and again is that.
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
     match is_nfc_quick(text.chars()) {
         IsNormalized::Yes => Cow::Borrowed(text),
         _ => Cow::Owned(text.nfc().collect()),

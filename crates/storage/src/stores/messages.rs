@@ -1,11 +1,10 @@
 //! Reads of messages.
 
 use async_trait::async_trait;
-use diesel::prelude::*;
+use diesel::{dsl::case_when, prelude::*, sql_types::BigInt};
 use kith_domain::{
     ConversationId, MessageId, UserId,
     conversation::{Kind, Seq},
-    message::Message,
 };
 use kith_ports::{
     HistoryPage, HistorySelector, MessageContext, MessageStore, StoreError, StoreResult,
@@ -14,9 +13,9 @@ use kith_ports::{
 use super::{Connection, RunQueryDsl, Store, cards, either};
 use crate::{
     failure::Work,
-    queries::{answered, at_most, messages_with_answered},
-    rows::{MemberRow, MessageRow, StoredMessage, message},
-    schema::{conversations, members, messages},
+    queries::{answered, at_most, is_current, memberships, messages_with_answered},
+    rows::{MemberRow, MessageRow, StoredMessage, kind_number, message},
+    schema::{ANSWERED, conversations, heads, members, messages},
     types::Key,
 };
 
@@ -29,8 +28,6 @@ impl MessageStore for Store {
         selector: HistorySelector,
         limit: usize,
     ) -> StoreResult<Option<HistoryPage>> {
-        // Two statements without a snapshot: the messages may be newer than the version that was
-        // read before them, and `changes` tells again what they have.
         query!(self, history(viewer, id, selector, limit))
     }
 
@@ -68,23 +65,29 @@ async fn sent_by(
     Ok(rows.into_iter().map(|(chat, id)| (chat.into(), id.into())).collect())
 }
 
-/// The messages of a conversation from one number to another, both included, the oldest first.
-#[either]
-async fn between(
-    connection: &mut Connection,
-    id: ConversationId,
-    from: Seq,
-    to: Seq,
-) -> Work<Vec<Message>> {
-    let rows: Vec<StoredMessage> = messages_with_answered()
-        .filter(messages::conversation_id.eq(Key::from(id)))
-        .filter(messages::seq.ge(from))
-        .filter(messages::seq.le(to))
-        .order(messages::seq.asc())
-        .select((MessageRow::as_select(), answered()))
-        .load(connection)
-        .await?;
-    Ok(rows.into_iter().map(message).collect::<Result<_, StoreError>>()?)
+/// The place of a viewer and the messages of a page, with those they answer.
+macro_rules! page_of {
+    ($conversation:ident, $viewer:ident, $page:ident) => {
+        memberships()
+            .left_join(messages::table.on($page))
+            .left_join(
+                ANSWERED.on(ANSWERED
+                    .field(messages::conversation_id)
+                    .eq(members::conversation_id)
+                    .and(ANSWERED.field(messages::seq).nullable().eq(messages::reply_to))),
+            )
+            .filter(members::conversation_id.eq($conversation))
+            .filter(members::user_id.eq($viewer))
+            .filter(is_current())
+            .select((
+                conversations::kind,
+                members::first_seq,
+                heads::last_seq,
+                heads::version,
+                Option::<MessageRow>::as_select(),
+                answered(),
+            ))
+    };
 }
 
 /// A page, as the numbers of its first and last message, and what lies beside it.
@@ -119,6 +122,11 @@ impl Span {
     }
 }
 
+/// A page in one statement: who may read it, what he sees, and the messages.
+///
+/// Which messages those are follows from the head and the viewer's place, which the statement reads
+/// itself, so it says in SQL what [`Span`] says afterwards: up to the newest of those asked for, or
+/// from the first of them.
 #[either]
 async fn history(
     connection: &mut Connection,
@@ -127,14 +135,48 @@ async fn history(
     selector: HistorySelector,
     limit: usize,
 ) -> Work<Option<HistoryPage>> {
-    let Some(place) = cards::place(connection, viewer, id).await? else { return Ok(None) };
-    let span = Span::of(selector, limit, place.first_visible(), place.head.last_seq);
-    Ok(Some(HistoryPage {
-        items: between(connection, id, span.from, span.to).await?,
-        has_before: span.has_before,
-        has_after: span.has_after,
-        version: place.head.version,
-    }))
+    type Row = (i16, i64, i64, i64, Option<MessageRow>, Option<(Key, Key)>);
+
+    let (key, viewer) = (Key::from(id), Key::from(viewer));
+    let size = i64::try_from(limit).unwrap_or(i64::MAX);
+    let half = size / 2;
+    let (backwards, end) = match selector {
+        HistorySelector::Newest => (true, i64::MAX),
+        HistorySelector::Before(seq) => (true, seq.saturating_sub(1)),
+        HistorySelector::After(seq) => (false, seq.saturating_add(1).max(1)),
+        HistorySelector::Around(seq) => (false, seq.saturating_sub(half).max(1)),
+    };
+    let of_the_conversation = messages::conversation_id.eq(members::conversation_id);
+    let rows: Vec<Row> = if backwards {
+        let (to, before) =
+            (end.into_sql::<BigInt>(), end.saturating_sub(size).into_sql::<BigInt>());
+        let to = case_when(heads::last_seq.lt(end), heads::last_seq).otherwise(to);
+        let before = case_when(heads::last_seq.lt(end), heads::last_seq - size).otherwise(before);
+        let page = of_the_conversation.and(messages::seq.gt(before).and(messages::seq.le(to)));
+        page_of!(key, viewer, page).load(connection).await?
+    } else {
+        let all_seen =
+            conversations::kind.eq(kind_number(Kind::Channel)).or(members::first_seq.lt(end));
+        let (from, after) =
+            (end.into_sql::<BigInt>(), end.saturating_add(size).into_sql::<BigInt>());
+        let from = case_when(all_seen, from).otherwise(members::first_seq);
+        let after = case_when(all_seen, after).otherwise(members::first_seq + size);
+        let page = of_the_conversation.and(messages::seq.ge(from).and(messages::seq.lt(after)));
+        page_of!(key, viewer, page).load(connection).await?
+    };
+    let Some((kind, first_seq, last_seq, version, ..)) = rows.as_slice().first() else {
+        return Ok(None);
+    };
+    let first = if *kind == kind_number(Kind::Channel) { 1 } else { *first_seq };
+    let (span, version) = (Span::of(selector, limit, first, *last_seq), *version);
+    let mut items = rows
+        .into_iter()
+        .filter_map(|(.., message, answered)| Some((message?, answered)))
+        .filter(|(row, _)| (span.from..=span.to).contains(&row.seq))
+        .map(message)
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    items.sort_unstable_by_key(|message| message.seq);
+    Ok(Some(HistoryPage { items, has_before: span.has_before, has_after: span.has_after, version }))
 }
 
 #[either]
