@@ -170,7 +170,3 @@ allow_tables_to_appear_in_same_query!(
     members,
     messages,
 );
-
-diesel::alias! {
-    pub(crate) const ANSWERED: Alias<Answered> = messages as answered;
-}

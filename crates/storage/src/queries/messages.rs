@@ -1,27 +1,54 @@
-use diesel::{dsl, prelude::*, query_source::AliasedField};
+use diesel::{
+    backend::Backend,
+    expression::{
+        AppearsOnTable, Expression, SelectableExpression, ValidGrouping, is_aggregate::Never,
+    },
+    prelude::*,
+    query_builder::{AstPass, QueryFragment, QueryId},
+    sql_types::Nullable,
+};
 
-use crate::schema::{ANSWERED, Answered, messages};
+use crate::types::sql::Id;
 
-type AnsweredField<F> = AliasedField<Answered, F>;
+/// Makes an expression: something of the message that the one of the row answers; null if it answers
+/// none. It is looked up for those alone that do, which are few: a join would try for each.
+macro_rules! answered {
+    ($(#[$doc:meta])* $name:ident, $column:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, QueryId)]
+        pub(crate) struct $name;
 
-type IsAnswered = dsl::And<
-    dsl::Eq<AnsweredField<messages::conversation_id>, messages::conversation_id>,
-    dsl::Eq<dsl::Nullable<AnsweredField<messages::seq>>, messages::reply_to>,
->;
+        impl Expression for $name {
+            type SqlType = Nullable<Id>;
+        }
 
-/// Messages with those they answer.
-pub(crate) fn messages_with_answered()
--> dsl::LeftJoin<messages::table, dsl::On<ANSWERED, IsAnswered>> {
-    messages::table.left_join(
-        ANSWERED.on(ANSWERED
-            .field(messages::conversation_id)
-            .eq(messages::conversation_id)
-            .and(ANSWERED.field(messages::seq).nullable().eq(messages::reply_to))),
-    )
+        impl ValidGrouping<()> for $name {
+            type IsAggregate = Never;
+        }
+
+        impl<Q> AppearsOnTable<Q> for $name {}
+        impl<Q> SelectableExpression<Q> for $name {}
+
+        impl<DB: Backend> QueryFragment<DB> for $name {
+            fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+                out.push_sql(concat!(
+                    "CASE WHEN messages.reply_to IS NOT NULL THEN (SELECT answered.",
+                    $column,
+                    " FROM messages AS answered \
+                     WHERE answered.conversation_id = messages.conversation_id \
+                     AND answered.seq = messages.reply_to) END",
+                ));
+                Ok(())
+            }
+        }
+    };
 }
 
-/// What is told of an answered message: its id and its sender.
-pub(crate) fn answered()
--> dsl::Nullable<(AnsweredField<messages::id>, AnsweredField<messages::sender_id>)> {
-    ANSWERED.fields((messages::id, messages::sender_id)).nullable()
+answered! {
+    /// The id of the answered message.
+    AnsweredId, "id"
+}
+answered! {
+    /// Who wrote the answered message.
+    AnsweredSender, "sender_id"
 }

@@ -14,7 +14,7 @@ pub(crate) use self::{
     conversations::{Unread, activity, is_current, is_shown, memberships},
     limit::{at_most, one_more},
     locked::locked,
-    messages::{answered, messages_with_answered},
+    messages::{AnsweredId, AnsweredSender},
     named::{AccountAmong, PlaceOf},
     users::people,
 };

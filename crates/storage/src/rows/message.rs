@@ -7,11 +7,12 @@ use kith_ports::StoreError;
 
 use super::{corrupt, text, unknown};
 use crate::{
+    queries::{AnsweredId, AnsweredSender},
     schema::messages,
     types::{Key, Moment},
 };
 
-/// A message, without what only the store needs.
+/// A message, without what only the store needs, with the id and the sender of the one it answers.
 #[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = messages, check_for_backend(diesel::pg::Pg, diesel::sqlite::Sqlite))]
 pub(crate) struct MessageRow {
@@ -28,16 +29,17 @@ pub(crate) struct MessageRow {
     pub(crate) edited_at: Option<Moment>,
     pub(crate) deleted_at: Option<Moment>,
     pub(crate) pinned_at: Option<Moment>,
+    #[diesel(select_expression = AnsweredId, select_expression_type = AnsweredId)]
+    pub(crate) answered_id: Option<Key>,
+    #[diesel(select_expression = AnsweredSender, select_expression_type = AnsweredSender)]
+    pub(crate) answered_sender: Option<Key>,
 }
 
-/// A message, with the id and the sender of the one it answers.
-pub(crate) type StoredMessage = (MessageRow, Option<(Key, Key)>);
-
 /// What a stored message says.
-pub(crate) fn message((row, answered): StoredMessage) -> Result<Message, StoreError> {
+pub(crate) fn message(row: MessageRow) -> Result<Message, StoreError> {
     const TABLE: &str = "messages";
     let id = row.id.0;
-    let reply_to = match (row.reply_to, answered) {
+    let reply_to = match (row.reply_to, row.answered_id.zip(row.answered_sender)) {
         (None, _) => None,
         (Some(seq), Some((id, sender_id))) => {
             Some(ReplyRef { id: id.into(), seq, sender_id: sender_id.into() })

@@ -17,8 +17,8 @@ use kith_ports::{ConversationCard, StoreError, Unread as UnreadCount};
 use super::{Connection, RunQueryDsl, either, messages::first_visible, users};
 use crate::{
     failure::Work,
-    queries::{Unread, answered, is_current, memberships, messages_with_answered},
-    rows::{ConversationRow, HeadRow, MemberRow, MessageRow, StoredMessage, message},
+    queries::{Unread, is_current, memberships},
+    rows::{ConversationRow, HeadRow, MemberRow, MessageRow, message},
     schema::{heads, members, messages},
     types::Key,
 };
@@ -148,14 +148,14 @@ async fn newest(
     connection: &mut Connection,
     ids: &[Key],
 ) -> Work<HashMap<ConversationId, Message>> {
-    let query = messages_with_answered()
+    let query = messages::table
         .inner_join(
             heads::table.on(heads::conversation_id
                 .eq(messages::conversation_id)
                 .and(heads::last_seq.eq(messages::seq))),
         )
-        .select((MessageRow::as_select(), answered()));
-    let rows: Vec<StoredMessage> = match ids {
+        .select(MessageRow::as_select());
+    let rows: Vec<MessageRow> = match ids {
         [] => Vec::new(),
         // The plan for one is kept; a list is planned each time.
         [id] => query.filter(heads::conversation_id.eq(id)).load(connection).await?,

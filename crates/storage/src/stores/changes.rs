@@ -17,8 +17,8 @@ use super::{
 };
 use crate::{
     failure::Work,
-    queries::{answered, messages_with_answered, one_more, people},
-    rows::{MemberRow, MessageRow, StoredMessage, UserRow, message},
+    queries::{one_more, people},
+    rows::{MemberRow, MessageRow, UserRow, message},
     schema::{members, messages, users},
     types::Key,
 };
@@ -94,24 +94,24 @@ async fn changed_messages(
     let first = place.first_visible();
     // Each message took a version of its own, so the new ones are among the last so many.
     let new_from = (place.head.last_seq - (place.head.version - since)).max(first - 1);
-    let new = messages_with_answered()
+    let new = messages::table
         .filter(messages::conversation_id.eq(id))
         .filter(messages::seq.gt(new_from))
         .filter(messages::version.gt(since))
         .filter(diesel::dsl::not(messages::revised))
         // Untouched messages have their versions in the order of their numbers.
         .order(messages::seq.asc())
-        .select((MessageRow::as_select(), answered()));
-    let revised = messages_with_answered()
+        .select(MessageRow::as_select());
+    let revised = messages::table
         .filter(messages::conversation_id.eq(id))
         .filter(messages::version.gt(since))
         .filter(messages::seq.ge(first))
         // As it stands in the partial index.
         .filter(messages::revised)
         .order(messages::version.asc())
-        .select((MessageRow::as_select(), answered()));
-    let new: Vec<StoredMessage> = one_more(limit, new).load(connection).await?;
-    let revised: Vec<StoredMessage> = one_more(limit, revised).load(connection).await?;
+        .select(MessageRow::as_select());
+    let new: Vec<MessageRow> = one_more(limit, new).load(connection).await?;
+    let revised: Vec<MessageRow> = one_more(limit, revised).load(connection).await?;
     let mut all =
         new.into_iter().chain(revised).map(message).collect::<Result<Vec<_>, StoreError>>()?;
     all.sort_unstable_by_key(|message| message.version);

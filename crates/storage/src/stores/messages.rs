@@ -13,9 +13,9 @@ use kith_ports::{
 use super::{Connection, RunQueryDsl, Store, cards, either};
 use crate::{
     failure::Work,
-    queries::{answered, at_most, is_current, memberships, messages_with_answered},
-    rows::{MemberRow, MessageRow, StoredMessage, kind_number, message},
-    schema::{ANSWERED, conversations, heads, members, messages},
+    queries::{at_most, is_current, memberships},
+    rows::{MemberRow, MessageRow, kind_number, message},
+    schema::{conversations, heads, members, messages},
     types::Key,
 };
 
@@ -65,17 +65,11 @@ async fn sent_by(
     Ok(rows.into_iter().map(|(chat, id)| (chat.into(), id.into())).collect())
 }
 
-/// The place of a viewer and the messages of a page, with those they answer.
+/// The place of a viewer and the messages of a page.
 macro_rules! page_of {
     ($conversation:ident, $viewer:ident, $page:ident) => {
         memberships()
             .left_join(messages::table.on($page))
-            .left_join(
-                ANSWERED.on(ANSWERED
-                    .field(messages::conversation_id)
-                    .eq(members::conversation_id)
-                    .and(ANSWERED.field(messages::seq).nullable().eq(messages::reply_to))),
-            )
             .filter(members::conversation_id.eq($conversation))
             .filter(members::user_id.eq($viewer))
             .filter(is_current())
@@ -85,7 +79,6 @@ macro_rules! page_of {
                 heads::last_seq,
                 heads::version,
                 Option::<MessageRow>::as_select(),
-                answered(),
             ))
     };
 }
@@ -135,7 +128,7 @@ async fn history(
     selector: HistorySelector,
     limit: usize,
 ) -> Work<Option<HistoryPage>> {
-    type Row = (i16, i64, i64, i64, Option<MessageRow>, Option<(Key, Key)>);
+    type Row = (i16, i64, i64, i64, Option<MessageRow>);
 
     let (key, viewer) = (Key::from(id), Key::from(viewer));
     let size = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -164,15 +157,15 @@ async fn history(
         let page = of_the_conversation.and(messages::seq.ge(from).and(messages::seq.lt(after)));
         page_of!(key, viewer, page).load(connection).await?
     };
-    let Some((kind, first_seq, last_seq, version, ..)) = rows.as_slice().first() else {
+    let Some((kind, first_seq, last_seq, version, _)) = rows.as_slice().first() else {
         return Ok(None);
     };
     let first = if *kind == kind_number(Kind::Channel) { 1 } else { *first_seq };
     let (span, version) = (Span::of(selector, limit, first, *last_seq), *version);
     let mut items = rows
         .into_iter()
-        .filter_map(|(.., message, answered)| Some((message?, answered)))
-        .filter(|(row, _)| (span.from..=span.to).contains(&row.seq))
+        .filter_map(|(.., row)| row)
+        .filter(|row| (span.from..=span.to).contains(&row.seq))
         .map(message)
         .collect::<Result<Vec<_>, StoreError>>()?;
     items.sort_unstable_by_key(|message| message.seq);
@@ -185,9 +178,9 @@ async fn context(
     viewer: UserId,
     id: MessageId,
 ) -> Work<Option<MessageContext>> {
-    let row: Option<StoredMessage> = messages_with_answered()
+    let row: Option<MessageRow> = messages::table
         .filter(messages::id.eq(Key::from(id)))
-        .select((MessageRow::as_select(), answered()))
+        .select(MessageRow::as_select())
         .get_result(connection)
         .await
         .optional()?;

@@ -18,8 +18,7 @@ use super::{
 };
 use crate::{
     failure::Work,
-    queries::{answered, messages_with_answered},
-    rows::{MessageRow, StoredMessage, message},
+    rows::{MessageRow, message},
     schema::{members, messages},
     types::Key,
 };
@@ -79,10 +78,10 @@ async fn find(
     id: ConversationId,
     message_id: MessageId,
 ) -> Work<Option<Message>> {
-    let row: Option<StoredMessage> = messages_with_answered()
+    let row: Option<MessageRow> = messages::table
         .filter(messages::id.eq(Key::from(message_id)))
         .filter(messages::conversation_id.eq(Key::from(id)))
-        .select((MessageRow::as_select(), answered()))
+        .select(MessageRow::as_select())
         .get_result(set.connection)
         .await
         .optional()?;

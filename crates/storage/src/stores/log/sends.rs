@@ -16,7 +16,6 @@ use kith_ports::{
 use super::{Connection, Outcome, RunQueryDsl, either};
 use crate::{
     failure::Work,
-    queries::{answered, messages_with_answered},
     rows::{MessageRow, message},
     schema::messages,
     types::Key,
@@ -54,26 +53,22 @@ pub(crate) async fn duplicate(
     conversation: &Arc<Conversation>,
     send: &Send,
 ) -> Work<Option<Outcome>> {
-    type Row = (MessageRow, Option<(Key, Key)>, Vec<u8>);
-
-    let row: Option<Row> = messages_with_answered()
+    let row: Option<(MessageRow, Vec<u8>)> = messages::table
         .filter(messages::conversation_id.eq(Key::from(conversation.id)))
         .filter(messages::sender_id.eq(Key::from(send.sender_id)))
         .filter(messages::client_message_id.eq(send.client_message_id.as_str()))
-        .select((MessageRow::as_select(), answered(), messages::digest))
+        .select((MessageRow::as_select(), messages::digest))
         .get_result(connection)
         .await
         .optional()?;
-    let Some((row, answered, digest)) = row else { return Ok(None) };
+    let Some((row, digest)) = row else { return Ok(None) };
     let digest = <[u8; 32]>::try_from(digest.as_slice()).map_err(|error| StoreError::Corrupt {
         table: "messages",
         id: row.id.0.to_string(),
         what: format!("digest {error}"),
     })?;
     Ok(Some(match is_retry(Digest(digest), send.digest) {
-        Ok(()) => {
-            Ok(Applied::Duplicate(Arc::new(message((row, answered))?), Arc::clone(conversation)))
-        }
+        Ok(()) => Ok(Applied::Duplicate(Arc::new(message(row)?), Arc::clone(conversation))),
         Err(refusal) => Err(Rejected::Refused(refusal)),
     }))
 }
