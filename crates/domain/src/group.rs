@@ -163,6 +163,15 @@ pub enum MemberChange {
     Leaves(UserId),
 }
 
+impl MemberChange {
+    /// Whom it concerns.
+    pub const fn user(&self) -> UserId {
+        match self {
+            Self::Joins(user, _) | Self::Becomes(user, _) | Self::Leaves(user) => *user,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -12,8 +12,7 @@ use kith_storage::{
 
 use crate::{Failure, config::Config, lifecycle::private};
 
-/// Where the data is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Where the data is. Not to be shown: a URL may hold a password.
 pub(crate) enum Place {
     /// In a file.
     Sqlite(PathBuf),
@@ -87,7 +86,7 @@ impl Database {
         }
     }
 
-    /// Finishes what it was given. Blocks until then.
+    /// Takes nothing more. SQLite finishes what it was given, and blocks until then.
     pub(crate) fn close(&self) {
         match self {
             Self::Sqlite(store) => store.close(),

@@ -213,7 +213,7 @@ RETURN CASE
 END;
 
 -- Appends a batch of messages: element i of each array belongs to item i. It does with sets what
--- crates/storage/src/sqlite/log/send.rs does one by one, with the same outcome.
+-- crates/storage/src/sqlite/send.rs does one by one, with the same outcome.
 --
 --   conversations  where to; for a direct chat its derived id, whether it is there or not
 --   senders        who sends

@@ -75,9 +75,7 @@ pub(super) fn announce(
         }
         Applied::MembersChanged { conversation, head, changes } => {
             for (change, role, version) in changes {
-                let (MemberChange::Joins(user_id, _)
-                | MemberChange::Becomes(user_id, _)
-                | MemberChange::Leaves(user_id)) = *change;
+                let user_id = change.user();
                 let member = MemberEvent {
                     conversation_id: conversation.id,
                     user_id,

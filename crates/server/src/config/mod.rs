@@ -11,7 +11,7 @@ use std::{
 
 use ipnet::IpNet;
 use kith_storage::postgres::Postgres;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
@@ -28,7 +28,7 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Which database: `sqlite://<path>` or `postgres://…`; SQLite under the data directory if
     /// there is none.
-    pub database_url: Option<String>,
+    pub database_url: Option<SecretString>,
     /// How PostgreSQL is used.
     pub postgres: Connections,
     /// The secret that tokens are made with; one made once and kept if there is none.
@@ -214,9 +214,10 @@ impl Config {
         let Some(url) = &self.database_url else {
             return Ok(Place::Sqlite(self.data_dir.join("kith.db")));
         };
+        let url = url.expose_secret();
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             Postgres::check(url)?;
-            return Ok(Place::Postgres(url.clone()));
+            return Ok(Place::Postgres(url.to_owned()));
         }
         match url.strip_prefix("sqlite:") {
             Some(path) if !path.trim_start_matches("//").is_empty() => {

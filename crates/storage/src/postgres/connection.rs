@@ -75,6 +75,7 @@ fn settings() -> String {
          SET idle_in_transaction_session_timeout = 10000;
          SET jit = off;
          SET plan_cache_mode = force_generic_plan;
+         SET default_transaction_isolation = 'read committed';
          SELECT set_config('synchronous_commit', 'on', false)
          WHERE current_setting('synchronous_commit') = 'off'"
     )

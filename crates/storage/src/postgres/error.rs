@@ -42,8 +42,17 @@ impl From<Trouble> for StoreError {
     }
 }
 
-/// What `failure` means to the caller; `lost`: its connection was lost with it.
-pub(super) fn meaning(failure: Failure, stage: Stage, lost: bool) -> Trouble {
+/// What else was seen of a failure than its text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Signs {
+    /// Its connection was lost with it.
+    pub(super) lost: bool,
+    /// It took as long as a statement may take.
+    pub(super) slow: bool,
+}
+
+/// What `failure` means to the caller.
+pub(super) fn meaning(failure: Failure, stage: Stage, signs: Signs) -> Trouble {
     let error = match failure {
         Failure::Store(error) => return error.into(),
         Failure::Database(DieselError::RollbackErrorOnCommit { commit_error, .. }) => *commit_error,
@@ -58,13 +67,14 @@ pub(super) fn meaning(failure: Failure, stage: Stage, lost: bool) -> Trouble {
             id: String::from("(unknown row)"),
             what: error.to_string(),
         },
-        Condition::Gone | Condition::Other if lost => match stage {
+        Condition::Gone | Condition::Other if signs.lost => match stage {
             Stage::Before => StoreError::Unavailable(Box::new(error)),
             Stage::Commit => StoreError::OutcomeUnknown(Box::new(error)),
         },
         Condition::Full | Condition::ReadOnly | Condition::Gone => {
             StoreError::Unavailable(Box::new(error))
         }
+        Condition::Other if signs.slow => StoreError::Busy,
         Condition::Other => StoreError::Other(Box::new(error)),
     };
     meant.into()
@@ -181,20 +191,32 @@ mod tests {
         #[case] meant: &str,
     ) {
         let failure = error(DatabaseErrorKind::Unknown, message);
-        assert_eq!(StoreError::from(meaning(failure, stage, lost)).to_string(), meant);
+        assert_eq!(
+            StoreError::from(meaning(failure, stage, Signs { lost, slow: false })).to_string(),
+            meant
+        );
     }
 
     #[test]
     fn a_connection_that_is_cut_leaves_a_commit_in_doubt_and_nothing_else() {
         let cut = || error(DatabaseErrorKind::UnableToSendCommand, "connection closed");
-        let of = |stage| StoreError::from(meaning(cut(), stage, true));
+        let of = |stage| StoreError::from(meaning(cut(), stage, Signs { lost: true, slow: false }));
         assert!(matches!(of(Stage::Before), StoreError::Unavailable(_)));
         assert!(matches!(of(Stage::Commit), StoreError::OutcomeUnknown(_)));
     }
 
     #[test]
+    fn what_took_too_long_was_cancelled_in_any_language() {
+        let failure =
+            error(DatabaseErrorKind::Unknown, "storniere Anfrage wegen Zeitüberschreitung");
+        let signs = Signs { lost: false, slow: true };
+        let meant = StoreError::from(meaning(failure, Stage::Commit, signs));
+        assert!(matches!(meant, StoreError::Busy));
+    }
+
+    #[test]
     fn overtaking_is_told_apart() {
         let failure = error(DatabaseErrorKind::SerializationFailure, "could not serialize access");
-        assert!(matches!(meaning(failure, Stage::Commit, false), Trouble::Contended));
+        assert!(matches!(meaning(failure, Stage::Commit, Signs::default()), Trouble::Contended));
     }
 }

@@ -7,7 +7,10 @@
 use std::{collections::HashSet, sync::Arc};
 
 use async_trait::async_trait;
-use diesel::prelude::{ExpressionMethods as _, QueryDsl as _};
+use diesel::{
+    prelude::{ExpressionMethods as _, QueryDsl as _},
+    result::{DatabaseErrorKind, Error as DieselError},
+};
 use diesel_async::RunQueryDsl as _;
 use kith_domain::{
     ConversationId, MessageId, Refusal, UserId, conversation::pair, text::ClientMessageId,
@@ -24,7 +27,12 @@ use super::{
     pool::{Manner, Step},
     stores::log::{Outcome, carry_out, working_set::WorkingSet},
 };
-use crate::{failure::Work, queries::locked, schema::heads, types::Key};
+use crate::{
+    failure::{Failure, Work},
+    queries::locked,
+    schema::heads,
+    types::Key,
+};
 
 /// How often a batch that met others' work in a circle is tried.
 const ATTEMPTS: usize = 3;
@@ -75,26 +83,51 @@ async fn apply(connection: &mut Connection, batch: &[Command]) -> Work<Vec<Outco
         .filter(heads::conversation_id.eq_any(ids))
         .order(heads::conversation_id.asc())
         .select(heads::conversation_id);
-    let _held: Vec<Key> = locked(heads).load(connection).await?;
+    let held: Vec<Key> = locked(heads).load(connection).await?;
+    let mut held: HashSet<ConversationId> = held.into_iter().map(Into::into).collect();
     let mut outcomes = Vec::with_capacity(batch.len());
     for run in Run::split(batch) {
-        outcomes.extend(match run {
-            Run::Sends(commands) => send_all(connection, &commands).await?,
-            Run::Others(commands) => change_all(connection, &commands).await?,
-        });
+        let (commands, outcome) = match run {
+            Run::Sends(commands) => {
+                let outcome = send_all(connection, &commands).await?;
+                (commands, outcome)
+            }
+            Run::Others(commands) => {
+                let outcome = change_all(connection, &held, &commands).await?;
+                (commands, outcome)
+            }
+        };
+        outcomes.extend(outcome);
+        // What was not there when the others were locked was made by this transaction, or locked by
+        // it since.
+        held.extend(commands.iter().map(|command| command.conversation_id));
     }
     Ok(outcomes)
 }
 
-async fn change_all(connection: &mut Connection, commands: &[&Command]) -> Work<Vec<Outcome>> {
+async fn change_all(
+    connection: &mut Connection,
+    held: &HashSet<ConversationId>,
+    commands: &[&Command],
+) -> Work<Vec<Outcome>> {
     let mut set = WorkingSet::new(connection);
     set.take_in(commands.iter().map(|command| command.conversation_id)).await?;
+    if commands.iter().map(|it| it.conversation_id).any(|id| !held.contains(&id) && set.has(id)) {
+        // Another node has made it since: it is to be locked first.
+        return Err(overtaken());
+    }
     let mut outcomes = Vec::with_capacity(commands.len());
     for command in commands {
         outcomes.push(carry_out(&mut set, command).await?);
     }
     set.save().await?;
     Ok(outcomes)
+}
+
+/// The failure of a batch that is to be tried again.
+fn overtaken() -> Failure {
+    let why = Box::new(String::from("a conversation was made in the meantime"));
+    DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, why).into()
 }
 
 async fn send_all(connection: &mut Connection, commands: &[&Command]) -> Work<Vec<Outcome>> {

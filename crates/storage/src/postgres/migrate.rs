@@ -25,8 +25,8 @@ pub(super) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migra
 const LOCK: i64 = 0x4b69_7468;
 /// How long a node waits while another one migrates.
 const LOCK_PATIENCE: &str = "60s";
-/// The oldest version of PostgreSQL: the first with numbers of transactions that do not wrap round.
-const OLDEST: i64 = 130_000;
+/// The oldest version of PostgreSQL: the first with functions that are parsed when they are made.
+const OLDEST: i64 = 140_000;
 
 /// Transactions of a cluster have ever higher numbers. `store` keeps one that was reached; if it is not
 /// reached now, the database was restored on a younger cluster. Then its rows begin anew with 0, and
@@ -97,7 +97,7 @@ pub enum OpenError {
         address: String,
     },
     /// The server is too old.
-    #[error("PostgreSQL at {address} is version {found}: kith needs 13 or newer")]
+    #[error("PostgreSQL at {address} is version {found}: kith needs 14 or newer")]
     TooOld {
         /// Where.
         address: String,
@@ -145,6 +145,7 @@ pub(super) async fn prepare(target: &Target) -> Result<(), OpenError> {
         .await
         .map_err(failed)?;
     refuse_unknown(&mut connection, target).await?;
+    warn_of_translations(&mut connection).await.map_err(failed)?;
     let mut harness = AsyncMigrationHarness::new(connection);
     // Diesel's migrations wait without yielding: the runtime is told.
     let migrated = harness.run_pending_migrations(MIGRATIONS).map(drop);
@@ -230,6 +231,18 @@ async fn refuse_unknown(
         return Err(OpenError::Foreign { address: target.shown.clone() });
     }
     Err(OpenError::Newer { found: found.clone(), known: known.last().cloned().unwrap_or_default() })
+}
+
+/// Failures are told apart by their texts, as far as Diesel does not tell them by kind.
+async fn warn_of_translations(connection: &mut AsyncPgConnection) -> diesel::QueryResult<()> {
+    let english = "SELECT current_setting('lc_messages') ~* '^(|c|posix|c\\..*|en.*)$' AS yes";
+    if !holds(connection, english).await? {
+        tracing::warn!(
+            "PostgreSQL answers in another language than English, so that some of its failures are \
+             not recognised; as its superuser: ALTER ROLE <role of kith> SET lc_messages = 'C'"
+        );
+    }
+    Ok(())
 }
 
 fn known(target: &Target) -> Result<Vec<MigrationState>, OpenError> {

@@ -137,7 +137,7 @@ impl Postgres {
         Target::parse(url).map(|target| target.shown)
     }
 
-    /// Gives up the connections; what is under way is finished first.
+    /// Hands out no more connections. What is under way on one goes on to its end.
     pub fn close(&self) {
         self.shared.close();
         self.lanes.close();

@@ -12,11 +12,11 @@ use diesel_async::{
     },
 };
 use kith_ports::StoreError;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{
     connection,
-    error::{Stage, Trouble, meaning},
+    error::{Signs, Stage, Trouble, meaning},
     target::Target,
 };
 use crate::failure::{Failure, Work, cause};
@@ -89,22 +89,54 @@ impl Pool {
         manner: Manner,
         work: impl for<'c> FnOnce(&'c mut Connection) -> Step<'c, T> + Send,
     ) -> Result<T, Trouble> {
-        let mut connection = self.connections.get().await.map_err(no_connection)?;
+        let mut borrowed = Borrowed::take(self.connections.get().await.map_err(no_connection)?);
+        let Some(connection) = borrowed.connection() else { unreachable!("it was just taken") };
         let mut stage = if manner == Manner::Statement { Stage::Commit } else { Stage::Before };
-        match timeout(PATIENCE, perform(&mut connection, manner, work, &mut stage)).await {
-            Ok(Ok(value)) => Ok(value),
+        let begun = Instant::now();
+        match timeout(PATIENCE, perform(connection, manner, work, &mut stage)).await {
+            Ok(Ok(value)) => {
+                borrowed.give_back();
+                Ok(value)
+            }
             Ok(Err(failure)) => {
-                let lost = is_lost(&mut connection, &failure).await;
-                Err(meaning(failure, stage, lost))
+                let lost = is_lost(connection, &failure).await;
+                if !lost {
+                    borrowed.give_back();
+                }
+                // By then the server has given it up, in whatever language it says so.
+                let slow = begun.elapsed() >= connection::STATEMENT_TIMEOUT;
+                Err(meaning(failure, stage, Signs { lost, slow }))
             }
-            Err(late) => {
-                // An answer may still be under way on it: it is of no more use to anybody.
-                drop(Object::take(connection));
-                Err(match stage {
-                    Stage::Before => StoreError::Busy.into(),
-                    Stage::Commit => StoreError::OutcomeUnknown(Box::new(late)).into(),
-                })
-            }
+            Err(late) => Err(match stage {
+                Stage::Before => StoreError::Busy.into(),
+                Stage::Commit => StoreError::OutcomeUnknown(Box::new(late)).into(),
+            }),
+        }
+    }
+}
+
+/// A connection in use. Unless it is given back, it is given up: on one whose work was not waited for,
+/// an answer may still be under way.
+struct Borrowed(Option<Object<Connection>>);
+
+impl Borrowed {
+    fn take(object: Object<Connection>) -> Self {
+        Self(Some(object))
+    }
+
+    fn connection(&mut self) -> Option<&mut Connection> {
+        self.0.as_deref_mut()
+    }
+
+    fn give_back(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        if let Some(object) = self.0.take() {
+            drop(Object::take(object));
         }
     }
 }

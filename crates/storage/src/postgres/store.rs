@@ -1,6 +1,6 @@
 //! The numbers of transactions, which are PostgreSQL's own, and the log of what they changed.
 
-use diesel::sql_types::{Array, BigInt, Binary, Integer};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, SmallInt};
 use diesel_async::RunQueryDsl;
 use kith_domain::{ConversationId, conversation::Version};
 use kith_ports::{StoreError, SyncFrom};
@@ -8,8 +8,12 @@ use kith_ports::{StoreError, SyncFrom};
 use super::{Backend, Connection};
 use crate::{
     failure::Work,
+    rows::MemberRow,
     statement::statement,
-    types::{Key, sql::Id},
+    types::{
+        Key, Moment,
+        sql::{Id, Timestamp},
+    },
 };
 
 statement! {
@@ -78,4 +82,86 @@ pub(super) async fn horizon(connection: &mut Connection) -> Work<SyncFrom> {
         ^ u128::from(database.cast_unsigned());
     let incarnation = (u128::from_be_bytes(incarnation) ^ place).to_be_bytes();
     Ok(SyncFrom { incarnation, since, resume: None })
+}
+
+statement! {
+    /// Writes members' whole rows, new or not.
+    PutMembers {
+        conversation_id: Vec<Key>,
+        user_id: Vec<Key>,
+        role: Vec<i16>,
+        joined_at: Vec<Moment>,
+        first_seq: Vec<i64>,
+        left_seq: Vec<Option<i64>>,
+        version: Vec<i64>,
+        delivered_seq: Vec<i64>,
+        delivered_at: Vec<Option<Moment>>,
+        read_seq: Vec<i64>,
+        read_at: Vec<Option<Moment>>,
+        muted_until: Vec<Option<Moment>>,
+        pinned: Vec<bool>,
+        archived: Vec<bool>,
+        hidden: Vec<bool>,
+        changed: i64,
+    } {
+        "INSERT INTO members (conversation_id, user_id, role, joined_at, first_seq, left_seq, \
+         version, delivered_seq, delivered_at, read_seq, read_at, muted_until, pinned, archived, \
+         hidden, changed) SELECT *, ", {changed: BigInt}, " FROM unnest(",
+        {conversation_id: Array<Id>}, ", ",
+        {user_id: Array<Id>}, ", ",
+        {role: Array<SmallInt>}, ", ",
+        {joined_at: Array<Timestamp>}, ", ",
+        {first_seq: Array<BigInt>}, ", ",
+        {left_seq: Array<Nullable<BigInt>>}, ", ",
+        {version: Array<BigInt>}, ", ",
+        {delivered_seq: Array<BigInt>}, ", ",
+        {delivered_at: Array<Nullable<Timestamp>>}, ", ",
+        {read_seq: Array<BigInt>}, ", ",
+        {read_at: Array<Nullable<Timestamp>>}, ", ",
+        {muted_until: Array<Nullable<Timestamp>>}, ", ",
+        {pinned: Array<Bool>}, ", ",
+        {archived: Array<Bool>}, ", ",
+        {hidden: Array<Bool>}, ") ON CONFLICT (conversation_id, user_id) DO UPDATE SET role = excluded.role, \
+         joined_at = excluded.joined_at, first_seq = excluded.first_seq, \
+         left_seq = excluded.left_seq, version = excluded.version, \
+         delivered_seq = excluded.delivered_seq, delivered_at = excluded.delivered_at, \
+         read_seq = excluded.read_seq, read_at = excluded.read_at, \
+         muted_until = excluded.muted_until, pinned = excluded.pinned, \
+         archived = excluded.archived, hidden = excluded.hidden, changed = excluded.changed",
+    }
+}
+
+/// Writes members' whole rows, all in one statement: a group may begin with a thousand.
+pub(super) async fn put_members(
+    connection: &mut Connection,
+    places: &[&MemberRow],
+    changed: i64,
+) -> Work<()> {
+    fn each<T>(places: &[&MemberRow], get: impl Fn(&MemberRow) -> T) -> Vec<T> {
+        places.iter().map(|place| get(place)).collect()
+    }
+    if places.is_empty() {
+        return Ok(());
+    }
+    PutMembers {
+        conversation_id: &each(places, |it| it.conversation_id),
+        user_id: &each(places, |it| it.user_id),
+        role: &each(places, |it| it.role),
+        joined_at: &each(places, |it| it.joined_at),
+        first_seq: &each(places, |it| it.first_seq),
+        left_seq: &each(places, |it| it.left_seq),
+        version: &each(places, |it| it.version),
+        delivered_seq: &each(places, |it| it.delivered_seq),
+        delivered_at: &each(places, |it| it.delivered_at),
+        read_seq: &each(places, |it| it.read_seq),
+        read_at: &each(places, |it| it.read_at),
+        muted_until: &each(places, |it| it.muted_until),
+        pinned: &each(places, |it| it.pinned),
+        archived: &each(places, |it| it.archived),
+        hidden: &each(places, |it| it.hidden),
+        changed: &changed,
+    }
+    .execute(connection)
+    .await?;
+    Ok(())
 }

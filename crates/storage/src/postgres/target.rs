@@ -10,8 +10,8 @@ use super::{
     tls::{self, Verify},
 };
 
-/// How long the way to the server may take.
-const CONNECT: Duration = Duration::from_secs(3);
+/// How long the way to one address may take, before the next one is tried.
+const CONNECT: Duration = Duration::from_secs(1);
 /// After so long without a sign of life, the other side is gone.
 const SILENCE: Duration = Duration::from_secs(5);
 
@@ -43,6 +43,11 @@ impl Target {
             // As libpq does: with a root certificate it is checked, without one it is not.
             Some("require") if options.root.is_some() => (SslMode::Require, Verify::Chain),
             Some("require") => (SslMode::Require, Verify::Nothing),
+            Some("verify-ca") if options.root.is_none() => {
+                return Err(OpenError::Url(String::from(
+                    "sslmode=verify-ca needs sslrootcert; verify-full can do without",
+                )));
+            }
             Some("verify-ca") => (SslMode::Require, Verify::Chain),
             Some("verify-full") => (SslMode::Require, Verify::ChainAndName),
             Some(other) => {
@@ -51,6 +56,11 @@ impl Target {
                 )));
             }
         };
+        if verify == Verify::Chain && options.root.as_deref() == Some(tls::SYSTEM) {
+            return Err(OpenError::Url(String::from(
+                "sslrootcert=system needs sslmode=verify-full: anybody has a certificate that the system trusts",
+            )));
+        }
         config
             .ssl_mode(mode)
             .connect_timeout(CONNECT)
@@ -86,9 +96,13 @@ fn split(url: &str) -> Result<(String, TlsOptions), OpenError> {
         return Err(OpenError::Url(String::from("it does not begin with postgres://")));
     }
     let mut options = TlsOptions::default();
-    let Some((base, query)) = url.split_once('?') else {
+    // A password may hold anything that is not escaped; what comes after the last `@` does not.
+    let host = url.rfind('@').unwrap_or_default();
+    let Some((host, query)) = url[host..].split_once('?') else {
         return Ok((url.to_owned(), options));
     };
+    let base = &url[..url.len() - query.len() - 1];
+    debug_assert!(base.ends_with(host));
     let mut rest = Vec::new();
     for part in query.split('&').filter(|part| !part.is_empty()) {
         match form_urlencoded::parse(part.as_bytes()).next() {
@@ -131,6 +145,7 @@ mod tests {
     #[case("postgres://kith@a:1,b:2/chat?sslmode=verify-full", "a:1,b:2/chat")]
     #[case("postgres://kith@/chat?host=/run/postgresql", "/run/postgresql/chat")]
     #[case("postgres://kith@localhost?connect_timeout=1", "localhost:5432/kith")]
+    #[case("postgres://kith:what%3F@localhost/chat?sslmode=require", "localhost:5432/chat")]
     fn good_urls_are_shown_without_secrets(#[case] url: &str, #[case] shown: &str) {
         assert_eq!(Target::parse(url).map(|target| target.shown).unwrap(), shown);
     }
@@ -138,6 +153,8 @@ mod tests {
     #[rstest]
     #[case("mysql://kith@localhost/chat", "postgres://")]
     #[case("postgres://kith@localhost/chat?sslmode=perhaps", "verify-full")]
+    #[case("postgres://kith@localhost/chat?sslmode=verify-ca", "sslrootcert")]
+    #[case("postgres://kith@localhost/chat?sslmode=require&sslrootcert=system", "verify-full")]
     #[case("postgres://localhost:none/chat", "port")]
     #[case("postgres://localhost/chat", "user")]
     #[case("postgres://kith@/chat", "host")]

@@ -14,6 +14,9 @@ use rustls::{
 
 use super::migrate::OpenError;
 
+/// The name of the authorities that the system trusts, where a file of others could be named.
+pub(super) const SYSTEM: &str = "system";
+
 /// What is checked of the server's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verify {
@@ -47,7 +50,7 @@ fn chain(
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<WebPkiServerVerifier>, OpenError> {
     let mut roots = RootCertStore::empty();
-    match root.filter(|root| *root != "system") {
+    match root.filter(|root| *root != SYSTEM) {
         Some(file) => {
             let unusable = |reason: String| OpenError::Certificates(format!("{file}: {reason}"));
             let certificates = CertificateDer::pem_file_iter(Path::new(file))

@@ -31,6 +31,7 @@ impl Postgres {
         {
             tokio::time::sleep(BETWEEN_SLICES).await;
         }
+        self.run(Manner::Statement, |connection| Box::pin(note_number(connection))).await?;
         let deleted = self.run(Manner::Query, |it| Box::pin(purge::left_over(it))).await?;
         for id in deleted {
             while self
@@ -42,6 +43,14 @@ impl Postgres {
         }
         Ok(())
     }
+}
+
+/// Keeps a number that was reached, for whoever restores the database on a younger cluster (see
+/// `migrate`).
+async fn note_number(connection: &mut Connection) -> Work<()> {
+    let note = "UPDATE store SET changed = pg_current_xact_id()::text::bigint";
+    diesel::sql_query(note).execute(connection).await?;
+    Ok(())
 }
 
 /// Forgets the oldest changes, if they are more than an hour old: whoever missed them reads the whole.

@@ -13,7 +13,7 @@ mod users;
 pub(crate) use self::{
     conversations::{Unread, activity, is_current, is_shown, memberships},
     limit::{at_most, one_more},
-    locked::locked,
+    locked::{kept_account, locked},
     messages::{AnsweredId, AnsweredSender},
     named::{AccountAmong, PlaceOf},
     users::people,

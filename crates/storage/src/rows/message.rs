@@ -35,42 +35,45 @@ pub(crate) struct MessageRow {
     pub(crate) answered_sender: Option<Key>,
 }
 
-/// What a stored message says.
-pub(crate) fn message(row: MessageRow) -> Result<Message, StoreError> {
-    const TABLE: &str = "messages";
-    let id = row.id.0;
-    let reply_to = match (row.reply_to, row.answered_id.zip(row.answered_sender)) {
-        (None, _) => None,
-        (Some(seq), Some((id, sender_id))) => {
-            Some(ReplyRef { id: id.into(), seq, sender_id: sender_id.into() })
-        }
-        (Some(seq), None) => {
-            return Err(corrupt(
-                TABLE,
-                id,
-                "reply_to",
-                format_args!("is {seq}, which is not there"),
-            ));
-        }
-    };
-    Ok(Message {
-        id: row.id.into(),
-        conversation_id: row.conversation_id.into(),
-        seq: row.seq,
-        version: row.version,
-        sender_id: row.sender_id.into(),
-        client_message_id: ClientMessageId::parse(&row.client_message_id)
-            .map_err(|error| corrupt(TABLE, id, "client_message_id", error))?,
-        kind: kind(row.kind).ok_or_else(|| unknown(TABLE, id, "kind", row.kind))?,
-        content: text(row.content.as_deref(), Content::parse, |error| {
-            corrupt(TABLE, id, "content", error)
-        })?,
-        reply_to,
-        created_at: row.created_at.into(),
-        edited_at: row.edited_at.map(Into::into),
-        deleted_at: row.deleted_at.map(Into::into),
-        pinned_at: row.pinned_at.map(Into::into),
-    })
+impl TryFrom<MessageRow> for Message {
+    type Error = StoreError;
+
+    fn try_from(row: MessageRow) -> Result<Self, StoreError> {
+        const TABLE: &str = "messages";
+        let id = row.id.0;
+        let reply_to = match (row.reply_to, row.answered_id.zip(row.answered_sender)) {
+            (None, _) => None,
+            (Some(seq), Some((id, sender_id))) => {
+                Some(ReplyRef { id: id.into(), seq, sender_id: sender_id.into() })
+            }
+            (Some(seq), None) => {
+                return Err(corrupt(
+                    TABLE,
+                    id,
+                    "reply_to",
+                    format_args!("is {seq}, which is not there"),
+                ));
+            }
+        };
+        Ok(Self {
+            id: row.id.into(),
+            conversation_id: row.conversation_id.into(),
+            seq: row.seq,
+            version: row.version,
+            sender_id: row.sender_id.into(),
+            client_message_id: ClientMessageId::parse(&row.client_message_id)
+                .map_err(|error| corrupt(TABLE, id, "client_message_id", error))?,
+            kind: kind(row.kind).ok_or_else(|| unknown(TABLE, id, "kind", row.kind))?,
+            content: text(row.content.as_deref(), Content::parse, |error| {
+                corrupt(TABLE, id, "content", error)
+            })?,
+            reply_to,
+            created_at: row.created_at.into(),
+            edited_at: row.edited_at.map(Into::into),
+            deleted_at: row.deleted_at.map(Into::into),
+            pinned_at: row.pinned_at.map(Into::into),
+        })
+    }
 }
 
 /// The number that stands for a kind of message.

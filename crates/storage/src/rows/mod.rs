@@ -17,7 +17,7 @@ use kith_ports::StoreError;
 pub(crate) use self::{
     conversation::{ConversationRow, HeadRow, kind_number, posting_number},
     member::{MemberRow, role_number},
-    message::{MessageRow, message, message_kind_number},
+    message::{MessageRow, message_kind_number},
     session::SessionRow,
     user::{UserRow, visibility_number},
 };

@@ -1,11 +1,24 @@
 //! The one row that says which database this is and how many transactions changed it.
 
-use diesel::{prelude::*, sql_types::BigInt, sqlite::SqliteConnection};
+use diesel::{
+    prelude::*,
+    sql_types::{BigInt, Bool, Nullable, SmallInt},
+    sqlite::SqliteConnection,
+};
 use kith_domain::{ConversationId, conversation::Version};
 use kith_ports::{StoreError, SyncFrom};
 
 use super::Backend;
-use crate::{failure::Work, schema::store, statement::statement};
+use crate::{
+    failure::Work,
+    rows::MemberRow,
+    schema::store,
+    statement::statement,
+    types::{
+        Key, Moment,
+        sql::{Id, Timestamp},
+    },
+};
 
 statement! {
     /// Takes the next transaction number.
@@ -43,4 +56,83 @@ pub(super) fn horizon(connection: &mut SqliteConnection) -> Work<SyncFrom> {
         what: format!("incarnation has {} bytes instead of 16", found.len()),
     })?;
     Ok(SyncFrom { incarnation, since: changed + 1, resume: None })
+}
+
+statement! {
+    /// Writes a member's whole row, new or not.
+    PutMember {
+        conversation_id: Key,
+        user_id: Key,
+        role: i16,
+        joined_at: Moment,
+        first_seq: i64,
+        left_seq: Option<i64>,
+        version: i64,
+        delivered_seq: i64,
+        delivered_at: Option<Moment>,
+        read_seq: i64,
+        read_at: Option<Moment>,
+        muted_until: Option<Moment>,
+        pinned: bool,
+        archived: bool,
+        hidden: bool,
+        changed: i64,
+    } {
+        "INSERT INTO members (conversation_id, user_id, role, joined_at, first_seq, left_seq, \
+         version, delivered_seq, delivered_at, read_seq, read_at, muted_until, pinned, archived, \
+         hidden, changed) VALUES (",
+        {conversation_id: Id}, ", ",
+        {user_id: Id}, ", ",
+        {role: SmallInt}, ", ",
+        {joined_at: Timestamp}, ", ",
+        {first_seq: BigInt}, ", ",
+        {left_seq: Nullable<BigInt>}, ", ",
+        {version: BigInt}, ", ",
+        {delivered_seq: BigInt}, ", ",
+        {delivered_at: Nullable<Timestamp>}, ", ",
+        {read_seq: BigInt}, ", ",
+        {read_at: Nullable<Timestamp>}, ", ",
+        {muted_until: Nullable<Timestamp>}, ", ",
+        {pinned: Bool}, ", ",
+        {archived: Bool}, ", ",
+        {hidden: Bool}, ", ",
+        {changed: BigInt},
+        ") ON CONFLICT (conversation_id, user_id) DO UPDATE SET role = excluded.role, \
+         joined_at = excluded.joined_at, first_seq = excluded.first_seq, \
+         left_seq = excluded.left_seq, version = excluded.version, \
+         delivered_seq = excluded.delivered_seq, delivered_at = excluded.delivered_at, \
+         read_seq = excluded.read_seq, read_at = excluded.read_at, \
+         muted_until = excluded.muted_until, pinned = excluded.pinned, \
+         archived = excluded.archived, hidden = excluded.hidden, changed = excluded.changed",
+    }
+}
+
+/// Writes members' whole rows.
+pub(super) fn put_members(
+    connection: &mut SqliteConnection,
+    places: &[&MemberRow],
+    changed: i64,
+) -> Work<()> {
+    for place in places {
+        PutMember {
+            conversation_id: &place.conversation_id,
+            user_id: &place.user_id,
+            role: &place.role,
+            joined_at: &place.joined_at,
+            first_seq: &place.first_seq,
+            left_seq: &place.left_seq,
+            version: &place.version,
+            delivered_seq: &place.delivered_seq,
+            delivered_at: &place.delivered_at,
+            read_seq: &place.read_seq,
+            read_at: &place.read_at,
+            muted_until: &place.muted_until,
+            pinned: &place.pinned,
+            archived: &place.archived,
+            hidden: &place.hidden,
+            changed: &changed,
+        }
+        .execute(connection)?;
+    }
+    Ok(())
 }

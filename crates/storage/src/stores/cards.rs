@@ -18,7 +18,7 @@ use super::{Connection, RunQueryDsl, either, messages::first_visible, users};
 use crate::{
     failure::Work,
     queries::{Unread, is_current, memberships},
-    rows::{ConversationRow, HeadRow, MemberRow, MessageRow, message},
+    rows::{ConversationRow, HeadRow, MemberRow, MessageRow},
     schema::{heads, members, messages},
     types::Key,
 };
@@ -163,7 +163,7 @@ async fn newest(
     };
     rows.into_iter()
         .map(|row| {
-            let message = message(row)?;
+            let message: Message = row.try_into()?;
             Ok((message.conversation_id, message))
         })
         .collect()

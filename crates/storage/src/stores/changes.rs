@@ -18,7 +18,7 @@ use super::{
 use crate::{
     failure::Work,
     queries::{one_more, people},
-    rows::{MemberRow, MessageRow, UserRow, message},
+    rows::{MemberRow, MessageRow, UserRow},
     schema::{members, messages, users},
     types::Key,
 };
@@ -112,8 +112,11 @@ async fn changed_messages(
         .select(MessageRow::as_select());
     let new: Vec<MessageRow> = one_more(limit, new).load(connection).await?;
     let revised: Vec<MessageRow> = one_more(limit, revised).load(connection).await?;
-    let mut all =
-        new.into_iter().chain(revised).map(message).collect::<Result<Vec<_>, StoreError>>()?;
+    let mut all = new
+        .into_iter()
+        .chain(revised)
+        .map(TryInto::try_into)
+        .collect::<Result<Vec<Message>, StoreError>>()?;
     all.sort_unstable_by_key(|message| message.version);
     Ok(all)
 }

@@ -5,6 +5,7 @@ use diesel::{dsl::case_when, prelude::*, sql_types::BigInt};
 use kith_domain::{
     ConversationId, MessageId, UserId,
     conversation::{Kind, Seq},
+    message::Message,
 };
 use kith_ports::{
     HistoryPage, HistorySelector, MessageContext, MessageStore, StoreError, StoreResult,
@@ -14,7 +15,7 @@ use super::{Connection, RunQueryDsl, Store, cards, either};
 use crate::{
     failure::Work,
     queries::{at_most, is_current, memberships},
-    rows::{MemberRow, MessageRow, kind_number, message},
+    rows::{MemberRow, MessageRow, kind_number},
     schema::{conversations, heads, members, messages},
     types::Key,
 };
@@ -166,8 +167,8 @@ async fn history(
         .into_iter()
         .filter_map(|(.., row)| row)
         .filter(|row| (span.from..=span.to).contains(&row.seq))
-        .map(message)
-        .collect::<Result<Vec<_>, StoreError>>()?;
+        .map(TryInto::try_into)
+        .collect::<Result<Vec<Message>, StoreError>>()?;
     items.sort_unstable_by_key(|message| message.seq);
     Ok(Some(HistoryPage { items, has_before: span.has_before, has_after: span.has_after, version }))
 }
@@ -185,7 +186,7 @@ async fn context(
         .await
         .optional()?;
     let Some(row) = row else { return Ok(None) };
-    let message = message(row)?;
+    let message: Message = row.try_into()?;
     let Some(place) = cards::place(connection, viewer, message.conversation_id).await? else {
         return Ok(None);
     };

@@ -211,7 +211,8 @@ async fn register(connection: &mut Connection, account: NewAccount) -> Work<()> 
     Ok(())
 }
 
-/// There is one writer: what is free now stays free until the commit.
+/// What is told here is told in the right order; where several write at once, the unique indexes have
+/// the last word.
 #[either]
 async fn refuse_taken(
     connection: &mut Connection,

@@ -43,7 +43,7 @@ impl Drop for Database {
 ///
 /// The databases are on a cluster that is shared by all test processes of this user. It keeps
 /// nothing safe (`fsync` is off), and goes away some seconds after the last of them. If
-/// `KITH_TEST_DATABASE_URL` is set, they are made on that server instead, which must be PostgreSQL 13
+/// `KITH_TEST_DATABASE_URL` is set, they are made on that server instead, which must be PostgreSQL 14
 /// or later, and its role be allowed to make databases. What `migrate` made stays there as
 /// `kith_template_<hash>`, so that the next run need not make it again; what tests that were killed
 /// made stays as `kith_test_<process>_<random>`.

@@ -26,7 +26,7 @@ async fn app_on(server: &Server, change: impl FnOnce(&mut Config)) -> TestApp {
 /// The same, by another way to it.
 async fn app_at(url: String, change: impl FnOnce(&mut Config)) -> TestApp {
     TestApp::with(|config| {
-        config.database_url = Some(url);
+        config.database_url = Some(url.into());
         change(config);
     })
     .await

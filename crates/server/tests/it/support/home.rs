@@ -80,7 +80,7 @@ impl Home {
     /// The settings that lead a server here.
     pub(super) fn config(&self) -> Config {
         let mut config = Config { data_dir: self.data_dir(), ..Config::default() };
-        config.database_url = self.database.as_ref().map(|it| it.url().to_owned());
+        config.database_url = self.database.as_ref().map(|it| it.url().into());
         (config.postgres.connections, config.postgres.lanes) = (CONNECTIONS, LANES);
         config
     }

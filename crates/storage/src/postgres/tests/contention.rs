@@ -5,7 +5,7 @@ use kith_domain::{
     group::{MemberChange, Role},
 };
 use kith_ports::{
-    ConversationStore as _, SessionStore as _, StoreError,
+    ConversationStore as _, SessionStore, StoreError, UserStore,
     log::{Applied, Change, Command, ConversationLog as _, Rejected},
 };
 use kith_testkit::build::{self, at, send_to, user_id, write_to};
@@ -29,22 +29,46 @@ fn removal(id: ConversationId) -> String {
     )
 }
 
+/// What else is in the batch, so that each way of appending is the one that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Company {
+    Nothing,
+    Message,
+    OtherCommand,
+}
+
+impl Company {
+    /// A batch of `first` and its company, the `n`th message of the third.
+    fn with(self, group: ConversationId, first: Command, n: u64) -> Vec<Command> {
+        let change = Change::Hide { member: user_id(3) };
+        match self {
+            Self::Nothing => vec![first],
+            Self::Message => vec![first, send_to(group, n, user_id(3), "and I")],
+            Self::OtherCommand => {
+                vec![first, Command { conversation_id: group, at: at(2), change }]
+            }
+        }
+    }
+
+    /// How many messages of its own it adds.
+    const fn messages(self) -> i64 {
+        if matches!(self, Self::Message) { 1 } else { 0 }
+    }
+}
+
 /// A statement that read members as they were when it began would store the message.
 #[rstest]
-#[case::alone(false)]
-#[case::among_others(true)]
+#[case::alone(Company::Nothing)]
+#[case::among_messages(Company::Message)]
+#[case::among_others(Company::OtherCommand)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_send_that_waits_for_a_removal_is_refused(#[case] among_others: bool) {
+async fn a_send_that_waits_for_a_removal_is_refused(#[case] company: Company) {
     let (ground, store, group) = Ground::furnished().await;
     let raw = ground.raw().await;
     raw.hold(group).await;
     raw.run(&removal(group)).await;
 
-    let mut batch = vec![send_to(group, 1, user_id(2), "still here?")];
-    if among_others {
-        let change = Change::Hide { member: user_id(3) };
-        batch.push(Command { conversation_id: group, at: at(2), change });
-    }
+    let batch = company.with(group, send_to(group, 1, user_id(2), "still here?"), 2);
     let sending = applying(&store, batch);
     ground.waiting(1).await;
     raw.run("COMMIT").await;
@@ -53,16 +77,19 @@ async fn a_send_that_waits_for_a_removal_is_refused(#[case] among_others: bool) 
         Err(Rejected::Refused(refusal)) => assert_eq!(refusal.code, Code::NotAMember),
         other => panic!("expected a refusal, found {other:?}"),
     }
-    ground.assert_dense(group, 0, 2).await;
-    assert_eq!(sent(&apply(&store, send_to(group, 3, user_id(1), "he is gone")).await).seq, 1);
+    let others = company.messages();
+    ground.assert_dense(group, others, 2 + others).await;
+    let next = apply(&store, send_to(group, 3, user_id(1), "he is gone")).await;
+    assert_eq!(sent(&next).seq, 1 + others);
 }
 
 /// A statement that looked for duplicates before the lock would fail, or leave a gap.
 #[rstest]
-#[case::alone(false)]
-#[case::among_others(true)]
+#[case::alone(Company::Nothing)]
+#[case::among_messages(Company::Message)]
+#[case::among_others(Company::OtherCommand)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_client_id_from_two_nodes_is_one_message(#[case] among_others: bool) {
+async fn one_client_id_from_two_nodes_is_one_message(#[case] company: Company) {
     let (ground, here, group) = Ground::furnished().await;
     let there = ground.open().await;
     let raw = ground.raw().await;
@@ -72,12 +99,7 @@ async fn one_client_id_from_two_nodes_is_one_message(#[case] among_others: bool)
         if let Change::Send(send) = &mut first.change {
             send.id = build::message_id(id);
         }
-        let mut batch = vec![first];
-        if among_others {
-            let change = Change::Hide { member: user_id(3) };
-            batch.push(Command { conversation_id: group, at: at(2), change });
-        }
-        batch
+        company.with(group, first, id + 1)
     };
     let both = [applying(&here, batch(10)), applying(&there, batch(20))];
     ground.waiting(2).await;
@@ -93,9 +115,30 @@ async fn one_client_id_from_two_nodes_is_one_message(#[case] among_others: bool)
     }
     assert_eq!(new, old, "one message, told to both");
     assert_eq!(new.len(), 1);
-    ground.assert_dense(group, 1, 2).await;
+    let others = 2 * company.messages();
+    ground.assert_dense(group, 1 + others, 2 + others).await;
     let next = apply(&there, send_to(group, 3, user_id(1), "next")).await;
-    assert_eq!((sent(&next).seq, sent(&next).version), (2, 3));
+    assert_eq!((sent(&next).seq, sent(&next).version), (2 + others, 3 + others));
+}
+
+/// Otherwise he would be in the group for good: what he was in was left before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_who_is_being_erased_does_not_come_into_a_group() {
+    let (ground, store, group) = Ground::furnished().await;
+    UserStore::register(&store, build::account(4)).await.unwrap();
+    let raw = ground.raw().await;
+    raw.run(&format!("BEGIN; UPDATE users SET deleted_at = now() WHERE id = '{}'", user_id(4)))
+        .await;
+    let changes = vec![MemberChange::Joins(user_id(4), Role::Member)];
+    let member_epoch = store.snapshot(group, &[]).await.unwrap().unwrap().head.member_epoch;
+    let change = Change::Members { changes, member_epoch };
+    let joining = applying(&store, vec![Command { conversation_id: group, at: at(2), change }]);
+    ground.waiting(1).await;
+    raw.run("COMMIT").await;
+    match joining.await.unwrap().unwrap().swap_remove(0).unwrap() {
+        Applied::MembersChanged { changes, .. } => assert_eq!(changes, []),
+        other => panic!("expected no change, found {other:?}"),
+    }
 }
 
 /// Reads wait, messages do not.
@@ -107,7 +150,7 @@ async fn lanes_have_connections_of_their_own() {
     let reads: Vec<_> = (0..2)
         .map(|_| {
             let store = store.clone();
-            tokio::spawn(async move { store.find(build::session_id(1)).await })
+            tokio::spawn(async move { SessionStore::find(&store, build::session_id(1)).await })
         })
         .collect();
     ground.waiting(2).await;

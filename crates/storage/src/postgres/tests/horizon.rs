@@ -97,3 +97,16 @@ async fn a_profile_across_a_sync_is_told_by_the_next() {
     let names: Vec<_> = second.users.iter().map(|user| user.display_name.as_str()).collect();
     assert!(names.contains(&"Ann"), "{names:?}");
 }
+
+/// As after a restore: the rows have numbers that this cluster has not reached.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_younger_cluster_numbers_begin_anew() {
+    let (ground, store, _) = Ground::furnished().await;
+    let before = store.horizon().await.unwrap();
+    let raw = ground.raw().await;
+    raw.run("UPDATE store SET changed = 1000000000000").await;
+    raw.run("UPDATE heads SET changed = 999999999999").await;
+    let again = ground.open().await;
+    assert_eq!(ground.number("SELECT count(*) FROM heads WHERE changed > 0").await, 0);
+    assert_ne!(again.horizon().await.unwrap().incarnation, before.incarnation);
+}

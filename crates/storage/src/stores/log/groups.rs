@@ -39,6 +39,8 @@ pub(super) async fn create(
         });
     }
     let mut slot = Slot::new(conversation.clone());
+    let named: Vec<UserId> = members.iter().map(|(user, _)| *user).collect();
+    set.meet(id, &named).await?;
     let (mut places, mut seen) = (Vec::with_capacity(members.len()), BTreeSet::new());
     for (user, role) in members {
         // One who was erased since the members were looked up stays out.
@@ -68,6 +70,8 @@ pub(super) async fn change_members(
         }
         Ok(_) => {}
     }
+    let named: Vec<UserId> = changes.iter().map(MemberChange::user).collect();
+    set.meet(id, &named).await?;
     let mut applied = Vec::with_capacity(changes.len());
     for change in changes {
         if let Some(role) = change_member(set, id, at, *change).await?
@@ -96,9 +100,7 @@ async fn change_member(
     at: Timestamp,
     change: MemberChange,
 ) -> Work<Option<Role>> {
-    let (MemberChange::Joins(user, _)
-    | MemberChange::Becomes(user, _)
-    | MemberChange::Leaves(user)) = change;
+    let user = change.user();
     let person = set.person(id, user).await?;
     let standing = person.standing;
     let role = person.current().map(MemberRow::role).transpose()?;

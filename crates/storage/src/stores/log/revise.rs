@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     failure::Work,
-    rows::{MessageRow, message},
+    rows::MessageRow,
     schema::{members, messages},
     types::Key,
 };
@@ -85,7 +85,7 @@ async fn find(
         .get_result(set.connection)
         .await
         .optional()?;
-    Ok(row.map(message).transpose()?)
+    Ok(row.map(TryInto::try_into).transpose()?)
 }
 
 /// Writes a message that was changed, under the next version.

@@ -14,12 +14,7 @@ use kith_ports::{
 };
 
 use super::{Connection, Outcome, RunQueryDsl, either};
-use crate::{
-    failure::Work,
-    rows::{MessageRow, message},
-    schema::messages,
-    types::Key,
-};
+use crate::{failure::Work, rows::MessageRow, schema::messages, types::Key};
 
 /// The message that a send becomes under its numbers.
 pub(crate) fn numbered(
@@ -68,7 +63,7 @@ pub(crate) async fn duplicate(
         what: format!("digest {error}"),
     })?;
     Ok(Some(match is_retry(Digest(digest), send.digest) {
-        Ok(()) => Ok(Applied::Duplicate(Arc::new(message(row)?), Arc::clone(conversation))),
+        Ok(()) => Ok(Applied::Duplicate(Arc::new(row.try_into()?), Arc::clone(conversation))),
         Err(refusal) => Err(Rejected::Refused(refusal)),
     }))
 }

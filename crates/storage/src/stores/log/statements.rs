@@ -1,6 +1,6 @@
 //! The statements of the hot path, each prepared once.
 
-use diesel::sql_types::{BigInt, Bool, Integer, Nullable, SmallInt, Text};
+use diesel::sql_types::{BigInt, Integer, Nullable, SmallInt, Text};
 
 use super::Backend;
 use crate::{
@@ -88,55 +88,6 @@ statement! {
         ", changed = ", {changed: BigInt},
         " WHERE conversation_id = ", {conversation_id: Id},
         " AND user_id = ", {user_id: Id},
-    }
-}
-
-statement! {
-    /// Writes a member's whole row, new or not.
-    PutMember {
-        conversation_id: Key,
-        user_id: Key,
-        role: i16,
-        joined_at: Moment,
-        first_seq: i64,
-        left_seq: Option<i64>,
-        version: i64,
-        delivered_seq: i64,
-        delivered_at: Option<Moment>,
-        read_seq: i64,
-        read_at: Option<Moment>,
-        muted_until: Option<Moment>,
-        pinned: bool,
-        archived: bool,
-        hidden: bool,
-        changed: i64,
-    } {
-        "INSERT INTO members (conversation_id, user_id, role, joined_at, first_seq, left_seq, \
-         version, delivered_seq, delivered_at, read_seq, read_at, muted_until, pinned, archived, \
-         hidden, changed) VALUES (",
-        {conversation_id: Id}, ", ",
-        {user_id: Id}, ", ",
-        {role: SmallInt}, ", ",
-        {joined_at: Timestamp}, ", ",
-        {first_seq: BigInt}, ", ",
-        {left_seq: Nullable<BigInt>}, ", ",
-        {version: BigInt}, ", ",
-        {delivered_seq: BigInt}, ", ",
-        {delivered_at: Nullable<Timestamp>}, ", ",
-        {read_seq: BigInt}, ", ",
-        {read_at: Nullable<Timestamp>}, ", ",
-        {muted_until: Nullable<Timestamp>}, ", ",
-        {pinned: Bool}, ", ",
-        {archived: Bool}, ", ",
-        {hidden: Bool}, ", ",
-        {changed: BigInt},
-        ") ON CONFLICT (conversation_id, user_id) DO UPDATE SET role = excluded.role, \
-         joined_at = excluded.joined_at, first_seq = excluded.first_seq, \
-         left_seq = excluded.left_seq, version = excluded.version, \
-         delivered_seq = excluded.delivered_seq, delivered_at = excluded.delivered_at, \
-         read_seq = excluded.read_seq, read_at = excluded.read_at, \
-         muted_until = excluded.muted_until, pinned = excluded.pinned, \
-         archived = excluded.archived, hidden = excluded.hidden, changed = excluded.changed",
     }
 }
 

@@ -16,11 +16,12 @@ use kith_domain::{
 
 use super::{
     Connection, RunQueryDsl, conversations, either,
-    statements::{InsertHead, PutConversation, PutMember, UpdateHead, UpdateMarks},
+    statements::{InsertHead, PutConversation, UpdateHead, UpdateMarks},
     store,
 };
 use crate::{
     failure::Work,
+    queries::kept_account,
     rows::{MemberRow, kind_number, posting_number, role_number},
     schema::{members, users},
     types::{Key, Moment},
@@ -125,6 +126,12 @@ enum PlaceState {
 }
 
 impl Person {
+    /// One whose account is there, or was.
+    fn met(deleted_at: Option<Moment>, place: Option<MemberRow>) -> Self {
+        let standing = if deleted_at.is_some() { Standing::Erased } else { Standing::Living };
+        Self { standing, place, place_is: PlaceState::Clean }
+    }
+
     /// The place of one who is in it now.
     pub(crate) fn current(&self) -> Option<&MemberRow> {
         self.place.as_ref().filter(|place| place.left_seq.is_none())
@@ -229,6 +236,12 @@ impl<'c> WorkingSet<'c> {
         Ok(())
     }
 
+    /// Whether a conversation is there; deleted ones too.
+    #[allow(dead_code, reason = "SQLite has one writer: what it does not hold is not there")]
+    pub(crate) fn has(&self, id: ConversationId) -> bool {
+        self.slots.contains_key(&id)
+    }
+
     /// A conversation of the batch; deleted ones too.
     pub(crate) fn slot(&mut self, id: ConversationId) -> Option<&mut Slot> {
         self.slots.get_mut(&id)
@@ -263,6 +276,32 @@ impl<'c> WorkingSet<'c> {
         }
     }
 
+    /// Reads accounts and their places at once, where many are about to be needed.
+    #[either]
+    pub(crate) async fn meet(&mut self, id: ConversationId, users: &[UserId]) -> Work<()> {
+        let unmet: Vec<Key> = users
+            .iter()
+            .filter(|user| !self.people.contains_key(&(id, **user)))
+            .map(|user| (*user).into())
+            .collect();
+        if unmet.len() < 2 {
+            return Ok(());
+        }
+        let his_place =
+            members::user_id.eq(users::id).and(members::conversation_id.eq(Key::from(id)));
+        let accounts = users::table
+            .left_join(members::table.on(his_place))
+            .filter(users::id.eq_any(unmet))
+            .order(users::id.asc())
+            .select((users::id, users::deleted_at, Option::<MemberRow>::as_select()));
+        let rows: Vec<(Key, Option<Moment>, Option<MemberRow>)> =
+            kept_account(accounts).load(self.connection).await?;
+        for (user, deleted_at, place) in rows {
+            self.people.insert((id, user.into()), Person::met(deleted_at, place));
+        }
+        Ok(())
+    }
+
     /// Writes what was changed, under the number of this transaction.
     #[either]
     pub(crate) async fn save(self) -> Work<()> {
@@ -282,9 +321,17 @@ impl<'c> WorkingSet<'c> {
         for slot in slots {
             save_slot(connection, slot, changed).await?;
         }
+        let mut changed_places = Vec::new();
         for person in people {
-            save_person(connection, person, changed).await?;
+            match (&person.place, person.place_is) {
+                (None, _) | (_, PlaceState::Clean) => {}
+                (Some(place), PlaceState::Marked) => save_marks(connection, place, changed).await?,
+                (Some(place), PlaceState::Changed) => changed_places.push(place),
+            }
         }
+        // In the order in which everybody locks members.
+        changed_places.sort_by_key(|place| (place.conversation_id, place.user_id));
+        store::put_members(connection, &changed_places, changed).await?;
         Ok(())
     }
 }
@@ -296,19 +343,17 @@ async fn find_person(
     user: UserId,
 ) -> Work<Person> {
     let his_place = members::user_id.eq(users::id).and(members::conversation_id.eq(Key::from(id)));
-    let row: Option<(Option<Moment>, Option<MemberRow>)> = users::table
+    let account = users::table
         .left_join(members::table.on(his_place))
         .filter(users::id.eq(Key::from(user)))
-        .select((users::deleted_at, Option::<MemberRow>::as_select()))
-        .get_result(connection)
-        .await
-        .optional()?;
-    let (standing, place) = match row {
-        None => (Standing::Unknown, None),
-        Some((Some(_), place)) => (Standing::Erased, place),
-        Some((None, place)) => (Standing::Living, place),
-    };
-    Ok(Person { standing, place, place_is: PlaceState::Clean })
+        .select((users::deleted_at, Option::<MemberRow>::as_select()));
+    // One who is being erased is waited for: his conversations are left after that.
+    let row: Option<(Option<Moment>, Option<MemberRow>)> =
+        kept_account(account).get_result(connection).await.optional()?;
+    Ok(match row {
+        None => Person { standing: Standing::Unknown, place: None, place_is: PlaceState::Clean },
+        Some((deleted_at, place)) => Person::met(deleted_at, place),
+    })
 }
 
 #[either]
@@ -368,45 +413,17 @@ async fn save_slot(connection: &mut Connection, slot: &Slot, changed: i64) -> Wo
 }
 
 #[either]
-async fn save_person(connection: &mut Connection, person: &Person, changed: i64) -> Work<()> {
-    let Some(place) = &person.place else { return Ok(()) };
-    match person.place_is {
-        PlaceState::Clean => {}
-        PlaceState::Marked => {
-            UpdateMarks {
-                conversation_id: &place.conversation_id,
-                user_id: &place.user_id,
-                delivered_seq: &place.delivered_seq,
-                delivered_at: &place.delivered_at,
-                read_seq: &place.read_seq,
-                read_at: &place.read_at,
-                changed: &changed,
-            }
-            .execute(connection)
-            .await?;
-        }
-        PlaceState::Changed => {
-            PutMember {
-                conversation_id: &place.conversation_id,
-                user_id: &place.user_id,
-                role: &place.role,
-                joined_at: &place.joined_at,
-                first_seq: &place.first_seq,
-                left_seq: &place.left_seq,
-                version: &place.version,
-                delivered_seq: &place.delivered_seq,
-                delivered_at: &place.delivered_at,
-                read_seq: &place.read_seq,
-                read_at: &place.read_at,
-                muted_until: &place.muted_until,
-                pinned: &place.pinned,
-                archived: &place.archived,
-                hidden: &place.hidden,
-                changed: &changed,
-            }
-            .execute(connection)
-            .await?;
-        }
+async fn save_marks(connection: &mut Connection, place: &MemberRow, changed: i64) -> Work<()> {
+    UpdateMarks {
+        conversation_id: &place.conversation_id,
+        user_id: &place.user_id,
+        delivered_seq: &place.delivered_seq,
+        delivered_at: &place.delivered_at,
+        read_seq: &place.read_seq,
+        read_at: &place.read_at,
+        changed: &changed,
     }
+    .execute(connection)
+    .await?;
     Ok(())
 }

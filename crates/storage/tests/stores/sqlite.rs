@@ -1,7 +1,5 @@
 //! The contract of the stores, on SQLite.
 
-#![expect(clippy::unwrap_used, reason = "these are tests")]
-
 use std::sync::Arc;
 
 use kith_storage::sqlite::{Options, Sqlite};
@@ -9,7 +7,7 @@ use kith_testkit::contract::Stores;
 use tempfile::TempDir;
 
 /// A database of its own, in a directory that goes with it.
-fn make() -> (Stores, TempDir) {
+pub(crate) fn make() -> (Stores, TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("kith.db");
     let sqlite = Arc::new(Sqlite::open(&path, Options { readers: 2 }).unwrap());

@@ -1,7 +1,5 @@
 //! The contract of the stores, on PostgreSQL.
 
-#![expect(clippy::unwrap_used, reason = "these are tests")]
-
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use kith_storage::postgres::{Options, Postgres};
@@ -13,7 +11,7 @@ use tokio_postgres::NoTls;
 
 /// All that the state of an empty database depends on.
 const MIGRATIONS: &str =
-    include_str!("../../../migrations/postgres/2026-11-20-000001_initial/up.sql");
+    include_str!("../../../../migrations/postgres/2026-11-20-000001_initial/up.sql");
 
 /// A few connections: many tests share the server.
 fn options() -> Options {
@@ -22,7 +20,7 @@ fn options() -> Options {
 }
 
 /// A database of its own, which goes when the test ends.
-async fn make() -> (Stores, Database) {
+pub(crate) async fn make() -> (Stores, Database) {
     let database = database(MIGRATIONS, async |url| {
         Postgres::open(&url, options()).await.unwrap().close();
     })
