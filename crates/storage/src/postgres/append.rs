@@ -28,7 +28,7 @@ use super::{
     },
 };
 use crate::{
-    failure::{Work, cause},
+    failure::{Failure, Work, cause},
     rows::{ConversationRow, message_kind_number},
     statement::statement,
     types::{
@@ -36,6 +36,26 @@ use crate::{
         sql::{Id, Timestamp},
     },
 };
+
+/// The columns of an answer, as SQL has them.
+type AnswerSql = (
+    SmallInt,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+    Nullable<Id>,
+    Nullable<SmallInt>,
+    Nullable<Text>,
+    Nullable<Text>,
+    Nullable<SmallInt>,
+    Nullable<Id>,
+    Nullable<Id>,
+    Nullable<Id>,
+    Nullable<Timestamp>,
+    Nullable<Timestamp>,
+    Nullable<Integer>,
+    Nullable<BigInt>,
+);
 
 statement! {
     /// Appends a batch.
@@ -50,24 +70,7 @@ statement! {
         contents: Vec<&'a str>,
         replies: Vec<Option<Key>>,
         times: Vec<Moment>,
-    } -> (
-        SmallInt,
-        Nullable<BigInt>,
-        Nullable<BigInt>,
-        Nullable<BigInt>,
-        Nullable<Id>,
-        Nullable<SmallInt>,
-        Nullable<Text>,
-        Nullable<Text>,
-        Nullable<SmallInt>,
-        Nullable<Id>,
-        Nullable<Id>,
-        Nullable<Id>,
-        Nullable<Timestamp>,
-        Nullable<Timestamp>,
-        Nullable<Integer>,
-        Nullable<BigInt>,
-    ) {
+    } -> AnswerSql {
         "SELECT verdict, seq, version, reply_seq, reply_sender, kind, name, description, posting, \
          user_a, user_b, created_by, created_at, updated_at, member_count, settings_epoch \
          FROM kith_append(",
@@ -97,24 +100,7 @@ statement! {
         content: str,
         reply: Option<Key>,
         at: Moment,
-    } -> (
-        SmallInt,
-        Nullable<BigInt>,
-        Nullable<BigInt>,
-        Nullable<BigInt>,
-        Nullable<Id>,
-        Nullable<SmallInt>,
-        Nullable<Text>,
-        Nullable<Text>,
-        Nullable<SmallInt>,
-        Nullable<Id>,
-        Nullable<Id>,
-        Nullable<Id>,
-        Nullable<Timestamp>,
-        Nullable<Timestamp>,
-        Nullable<Integer>,
-        Nullable<BigInt>,
-    ) {
+    } -> AnswerSql {
         "SELECT verdict, seq, version, reply_seq, reply_sender, kind, name, description, posting, \
          user_a, user_b, created_by, created_at, updated_at, member_count, settings_epoch \
          FROM kith_append_one(",
@@ -234,16 +220,7 @@ async fn outcome(
             let message = numbered(conversation, (seq, version), command.at, send, reply_to);
             Ok(Applied::Sent { message: Arc::new(message), conversation: Arc::clone(conversation) })
         }
-        1 | 2 => {
-            let Some((conversation, _, None)) = conversations::find(connection, id).await? else {
-                // It was deleted since, and what was sent to it is forgotten.
-                return Ok(Err(Refusal::not_a_member().into()));
-            };
-            match duplicate(connection, &Arc::new(conversation), send).await? {
-                Some(outcome) => outcome,
-                None => Err(Refusal::not_a_member().into()),
-            }
-        }
+        1 | 2 => sent_before(connection, id, send).await.map_err(in_doubt)?,
         3 => Err(Refusal::not_a_member().into()),
         4 => match may(Kind::Group, Posting::Admins, Role::Member, Action::Send) {
             Err(refusal) => Err(refusal.into()),
@@ -259,6 +236,28 @@ async fn outcome(
         7 => Err(no_such_reply().into()),
         other => return Err(fault(format!("verdict {other}, which means nothing"))),
     })
+}
+
+/// What a message that was sent before is answered with.
+async fn sent_before(
+    connection: &mut Connection,
+    id: ConversationId,
+    send: &Send,
+) -> Work<Outcome> {
+    let Some((conversation, _, None)) = conversations::find(connection, id).await? else {
+        // It was deleted since, and what was sent to it is forgotten.
+        return Ok(Err(Refusal::not_a_member().into()));
+    };
+    let before = duplicate(connection, &Arc::new(conversation), send).await?;
+    Ok(before.unwrap_or_else(|| Err(Refusal::not_a_member().into())))
+}
+
+/// Its neighbours may be durable by now: whoever asks again is told.
+fn in_doubt(failure: Failure) -> Failure {
+    match failure {
+        Failure::Database(error) => StoreError::OutcomeUnknown(Box::new(error)).into(),
+        failure @ Failure::Store(_) => failure,
+    }
 }
 
 /// The conversation that an answer brings; the first to each does.
@@ -289,6 +288,6 @@ fn conversation(id: ConversationId, answer: Answer) -> Work<Option<Conversation>
 }
 
 /// The function and this file do not agree.
-fn fault(what: impl Into<String>) -> crate::failure::Failure {
+fn fault(what: impl Into<String>) -> Failure {
     StoreError::Other(cause(format!("kith_append: {}", what.into()))).into()
 }

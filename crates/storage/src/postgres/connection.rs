@@ -5,14 +5,13 @@ use std::time::Duration;
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use tokio::time::timeout;
+use tokio_postgres::Config;
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::target::Target;
 
 /// After this the server gives a statement up.
 pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_millis(3_500);
-
-/// How long it may take to be let in and set up: a server may take a connection and say nothing.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why a connection could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -28,13 +27,21 @@ pub(super) enum ConnectFailure {
     Setup(#[from] ConnectionError),
 }
 
-/// Opens a connection and sets it up.
+/// Opens a connection to the first host that lets one in and takes writes, and sets it up.
 pub(super) async fn open(target: &Target) -> Result<AsyncPgConnection, ConnectFailure> {
-    timeout(PATIENCE, set_up(target)).await.unwrap_or(Err(ConnectFailure::Silent))
+    let mut outcome = Err(ConnectFailure::Silent);
+    for way in &target.ways {
+        let opening = timeout(target.patience(), set_up(way, target.tls.clone())).await;
+        outcome = opening.unwrap_or(Err(ConnectFailure::Silent));
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
 }
 
-async fn set_up(target: &Target) -> Result<AsyncPgConnection, ConnectFailure> {
-    let (client, driver) = target.config.connect(target.tls.clone()).await?;
+async fn set_up(way: &Config, tls: MakeRustlsConnect) -> Result<AsyncPgConnection, ConnectFailure> {
+    let (client, driver) = way.connect(tls).await?;
     let mut connection = AsyncPgConnection::try_from_client_and_connection(client, driver).await?;
     connection
         .batch_execute(&settings())

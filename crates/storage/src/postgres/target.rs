@@ -12,12 +12,15 @@ use super::{
 
 /// How long the way to one address may take, before the next one is tried.
 const CONNECT: Duration = Duration::from_secs(1);
+/// How long it may take to be let in by any of the hosts. The pool waits a little longer.
+const ALL_HOSTS: Duration = Duration::from_millis(2_700);
 /// After so long without a sign of life, the other side is gone.
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// A database and how it is reached.
 pub(super) struct Target {
-    pub(super) config: Config,
+    /// A way to each of its hosts, to be tried in their order.
+    pub(super) ways: Vec<Config>,
     pub(super) tls: MakeRustlsConnect,
     /// Host, port and name, to be shown to people.
     pub(super) shown: String,
@@ -61,16 +64,7 @@ impl Target {
                 "sslrootcert=system needs sslmode=verify-full: anybody has a certificate that the system trusts",
             )));
         }
-        config
-            .ssl_mode(mode)
-            .connect_timeout(CONNECT)
-            .keepalives(true)
-            .keepalives_idle(SILENCE)
-            .keepalives_interval(Duration::from_secs(1))
-            .keepalives_retries(3)
-            .tcp_user_timeout(SILENCE)
-            // After a failover the old server may be there still, as a standby.
-            .target_session_attrs(TargetSessionAttrs::ReadWrite);
+        config.ssl_mode(mode);
         if config.get_application_name().is_none() {
             config.application_name("kith");
         }
@@ -79,8 +73,61 @@ impl Target {
             options.root.as_deref(),
         )?));
         let shown = shown(&config);
-        Ok(Self { config, tls, shown })
+        Ok(Self { ways: ways(&config), tls, shown })
     }
+
+    /// How long one may take to be let in by a host, before the next one is tried.
+    pub(super) fn patience(&self) -> Duration {
+        ALL_HOSTS / u32::try_from(self.ways.len()).unwrap_or(1).max(1)
+    }
+}
+
+/// The way to each host by itself. The driver would try them all, but passes one over only if it does
+/// not take the connection, not if it takes it and says nothing.
+fn ways(all: &Config) -> Vec<Config> {
+    let (hosts, addresses, ports) = (all.get_hosts(), all.get_hostaddrs(), all.get_ports());
+    (0..hosts.len())
+        .map(|place| {
+            let mut one = Config::new();
+            match &hosts[place] {
+                Host::Tcp(name) => one.host(name),
+                Host::Unix(path) => one.host_path(path),
+            };
+            if let Some(address) = addresses.get(place) {
+                one.hostaddr(*address);
+            }
+            if let Some(port) = ports.get(place).or(ports.first()) {
+                one.port(*port);
+            }
+            if let Some(user) = all.get_user() {
+                one.user(user);
+            }
+            if let Some(password) = all.get_password() {
+                one.password(password);
+            }
+            if let Some(name) = all.get_dbname() {
+                one.dbname(name);
+            }
+            if let Some(options) = all.get_options() {
+                one.options(options);
+            }
+            if let Some(name) = all.get_application_name() {
+                one.application_name(name);
+            }
+            one.ssl_mode(all.get_ssl_mode())
+                .ssl_negotiation(all.get_ssl_negotiation())
+                .channel_binding(all.get_channel_binding())
+                .connect_timeout(CONNECT)
+                .keepalives(true)
+                .keepalives_idle(SILENCE)
+                .keepalives_interval(Duration::from_secs(1))
+                .keepalives_retries(3)
+                .tcp_user_timeout(SILENCE)
+                // After a failover the old server may be there still, as a standby.
+                .target_session_attrs(TargetSessionAttrs::ReadWrite);
+            one
+        })
+        .collect()
 }
 
 /// What the URL says of TLS; its driver knows only a part of it.

@@ -1,11 +1,10 @@
 //! The stores, written once and built for each database.
 //!
 //! Each executor takes this folder in as a module of its own, and says in its own terms what is
-//! named here: the connection, the numbers of its transactions, and how a piece of work is run
-//! (`query!` for one statement, or several that need not see the same state, `snapshot!` for several
-//! that must, `transact!`
-//! for what writes). A function marked `#[either]` is asynchronous where its executor is; on
-//! SQLite, whose threads wait for the disk themselves, it is an ordinary one.
+//! named here: the connection, the numbers of its transactions, and how a piece of work is run:
+//! `query!` for statements that need not see the same state, `snapshot!` for those that must,
+//! `transact!` for what writes. A function marked `#[either]` is asynchronous where its executor is;
+//! on SQLite, whose threads wait for the disk themselves, it is an ordinary one.
 
 mod cards;
 mod changes;

@@ -94,3 +94,20 @@ async fn a_server_comes_and_goes() {
     assert_eq!((message.id, message.seq), (build::message_id(3), 2));
     spawn_blocking(move || drop(server)).await.unwrap();
 }
+
+/// At the start and later, also one that takes the connection and says nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_says_nothing_is_passed_over() {
+    let made = || Server::start(Options { durable: false, ..Options::default() });
+    let silent = spawn_blocking(made).await.unwrap();
+    let good = spawn_blocking(made).await.unwrap();
+    silent.pause();
+    let (first, second) = (silent.url("postgres"), good.url("postgres"));
+    let (_, host) = first.rsplit_once('@').unwrap();
+    let (host, _) = host.split_once('/').unwrap();
+    let both = second.replacen('@', &format!("@{host},"), 1);
+    let store = Postgres::open(&both, options(1, 1)).await.unwrap();
+    store.register(build::account(1)).await.unwrap();
+    assert_eq!(store.contacts(user_id(1)).await.unwrap(), []);
+    silent.resume();
+}
