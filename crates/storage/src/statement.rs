@@ -47,7 +47,7 @@ macro_rules! statement {
     (@part $self:ident, $out:ident, {$field:ident: $type:ty}) => {
         $out.push_bind_param::<$type, _>($self.$field)?;
     };
-    (@part $self:ident, $out:ident, $text:literal) => {
+    (@part $self:ident, $out:ident, $text:expr) => {
         $out.push_sql($text);
     };
 }

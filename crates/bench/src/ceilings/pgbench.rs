@@ -20,8 +20,9 @@ use crate::{
 
 /// The database that the ceilings use.
 const DATABASE: &str = "ceiling";
-/// Messages as Kith keeps them.
-const TABLES: &str = include_str!("messages.sql");
+/// Kith's own tables.
+const TABLES: &str =
+    include_str!("../../../../migrations/postgres/2026-11-20-000001_initial/up.sql");
 /// How many connections there are where as much as possible is asked for.
 const CLIENTS: &str = "32";
 

@@ -57,6 +57,11 @@ type AnswerSql = (
     Nullable<BigInt>,
 );
 
+/// The same columns by name.
+const ANSWER_FROM: &str = "SELECT verdict, seq, version, reply_seq, reply_sender, kind, name, \
+    description, posting, user_a, user_b, created_by, created_at, updated_at, member_count, \
+    settings_epoch FROM ";
+
 statement! {
     /// Appends a batch.
     Append {
@@ -71,9 +76,8 @@ statement! {
         replies: Vec<Option<Key>>,
         times: Vec<Moment>,
     } -> AnswerSql {
-        "SELECT verdict, seq, version, reply_seq, reply_sender, kind, name, description, posting, \
-         user_a, user_b, created_by, created_at, updated_at, member_count, settings_epoch \
-         FROM kith_append(",
+        ANSWER_FROM,
+        "kith_append(",
         {conversations: Array<Id>}, ", ",
         {senders: Array<Id>}, ", ",
         {peers: Array<Nullable<Id>>}, ", ",
@@ -101,9 +105,8 @@ statement! {
         reply: Option<Key>,
         at: Moment,
     } -> AnswerSql {
-        "SELECT verdict, seq, version, reply_seq, reply_sender, kind, name, description, posting, \
-         user_a, user_b, created_by, created_at, updated_at, member_count, settings_epoch \
-         FROM kith_append_one(",
+        ANSWER_FROM,
+        "kith_append_one(",
         {conversation: Id}, ", ",
         {sender: Id}, ", ",
         {peer: Nullable<Id>}, ", ",

@@ -40,16 +40,11 @@ const ATTEMPTS: usize = 3;
 #[async_trait]
 impl ConversationLog for Postgres {
     async fn apply(&self, batch: Arc<[Command]>) -> StoreResult<Vec<Result<Applied, Rejected>>> {
-        let runs = Run::split(&batch);
-        let alone = matches!(runs.as_slice(), [Run::Sends(_)]);
+        let alone = matches!(Run::split(&batch).as_slice(), [Run::Sends(_)]);
+        let manner = if alone { Manner::Statement } else { Manner::Transaction };
         let mut attempt = 1;
         let outcomes = loop {
-            let tried = if alone {
-                self.lanes.run(Manner::Statement, sends(Arc::clone(&batch))).await
-            } else {
-                self.lanes.run(Manner::Transaction, everything(Arc::clone(&batch))).await
-            };
-            match tried {
+            match self.lanes.run(manner, work(Arc::clone(&batch), alone)).await {
                 Err(Trouble::Contended) if attempt < ATTEMPTS => attempt += 1,
                 outcome => break outcome?,
             }
@@ -61,20 +56,20 @@ impl ConversationLog for Postgres {
     }
 }
 
-/// The work of a batch of sends.
-fn sends(
+/// The work of a batch; `alone`: of sends that are one run.
+fn work(
     batch: Arc<[Command]>,
+    alone: bool,
 ) -> impl for<'c> FnOnce(&'c mut Connection) -> Step<'c, Vec<Outcome>> + std::marker::Send {
     move |connection| {
-        Box::pin(async move { send_all(connection, &batch.iter().collect::<Vec<_>>()).await })
+        Box::pin(async move {
+            if alone {
+                send_all(connection, &batch.iter().collect::<Vec<_>>()).await
+            } else {
+                apply(connection, &batch).await
+            }
+        })
     }
-}
-
-/// The work of any batch.
-fn everything(
-    batch: Arc<[Command]>,
-) -> impl for<'c> FnOnce(&'c mut Connection) -> Step<'c, Vec<Outcome>> + std::marker::Send {
-    move |connection| Box::pin(async move { apply(connection, &batch).await })
 }
 
 async fn apply(connection: &mut Connection, batch: &[Command]) -> Work<Vec<Outcome>> {
@@ -87,20 +82,15 @@ async fn apply(connection: &mut Connection, batch: &[Command]) -> Work<Vec<Outco
     let mut held: HashSet<ConversationId> = held.into_iter().map(Into::into).collect();
     let mut outcomes = Vec::with_capacity(batch.len());
     for run in Run::split(batch) {
-        let (commands, outcome) = match run {
-            Run::Sends(commands) => {
-                let outcome = send_all(connection, &commands).await?;
-                (commands, outcome)
-            }
-            Run::Others(commands) => {
-                let outcome = change_all(connection, &held, &commands).await?;
-                (commands, outcome)
-            }
+        let carried_out = match &run {
+            Run::Sends(commands) => send_all(connection, commands).await?,
+            Run::Others(commands) => change_all(connection, &held, commands).await?,
         };
-        outcomes.extend(outcome);
-        // What was not there when the others were locked was made by this transaction, or locked by
-        // it since.
-        held.extend(commands.iter().map(|command| command.conversation_id));
+        // Where something was done and no head was there before, this transaction made it or has
+        // locked it since.
+        let done = run.commands().iter().zip(&carried_out).filter(|(_, outcome)| outcome.is_ok());
+        held.extend(done.map(|(command, _)| command.conversation_id));
+        outcomes.extend(carried_out);
     }
     Ok(outcomes)
 }
@@ -131,20 +121,20 @@ fn overtaken() -> Failure {
 }
 
 async fn send_all(connection: &mut Connection, commands: &[&Command]) -> Work<Vec<Outcome>> {
-    let judged: Vec<_> = commands.iter().map(|command| (*command, addressed(command))).collect();
-    let good: Vec<(&Command, &Send)> = judged
+    let sends: Vec<_> = commands.iter().map(|command| addressed(command)).collect();
+    let good: Vec<(&Command, &Send)> = commands
         .iter()
+        .zip(&sends)
         .filter_map(|(command, send)| Some((*command, *send.as_ref().ok()?)))
         .collect();
     let appended = if good.is_empty() { Vec::new() } else { append(connection, &good).await? };
     let mut appended = appended.into_iter();
-    Ok(judged
-        .into_iter()
-        .filter_map(|(_, send)| match send {
-            Ok(_) => appended.next(),
-            Err(refusal) => Some(Err(refusal.into())),
-        })
-        .collect())
+    // There is an outcome for each good one.
+    let outcome = |send: Result<_, Refusal>| match send {
+        Ok(_) => appended.next(),
+        Err(refusal) => Some(Err(refusal.into())),
+    };
+    Ok(sends.into_iter().filter_map(outcome).collect())
 }
 
 /// The send of a command, if it can name a conversation at all: that with a person is the one of
@@ -170,6 +160,12 @@ enum Run<'b> {
 }
 
 impl<'b> Run<'b> {
+    fn commands(&self) -> &[&'b Command] {
+        match self {
+            Self::Sends(commands) | Self::Others(commands) => commands,
+        }
+    }
+
     fn split(batch: &'b [Command]) -> Vec<Self> {
         let mut runs: Vec<Self> = Vec::new();
         let mut sent: HashSet<MessageId> = HashSet::new();

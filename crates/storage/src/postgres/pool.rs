@@ -12,6 +12,7 @@ use diesel_async::{
     },
 };
 use kith_ports::StoreError;
+use scopeguard::{ScopeGuard, guard};
 use tokio::time::{Instant, timeout};
 
 use super::{
@@ -89,19 +90,21 @@ impl Pool {
         manner: Manner,
         work: impl for<'c> FnOnce(&'c mut Connection) -> Step<'c, T> + Send,
     ) -> Result<T, Trouble> {
-        let mut borrowed = Borrowed::take(self.connections.get().await.map_err(no_connection)?);
-        let Some(connection) = borrowed.connection() else { unreachable!("it was just taken") };
+        let taken = self.connections.get().await.map_err(no_connection)?;
+        // Unless it is given back, it is given up: on one whose work was not waited for, an answer may
+        // still be under way.
+        let mut connection = guard(taken, |taken| drop(Object::take(taken)));
         let mut stage = if manner == Manner::Statement { Stage::Commit } else { Stage::Before };
         let begun = Instant::now();
-        match timeout(PATIENCE, perform(connection, manner, work, &mut stage)).await {
+        match timeout(PATIENCE, perform(&mut connection, manner, work, &mut stage)).await {
             Ok(Ok(value)) => {
-                borrowed.give_back();
+                drop(ScopeGuard::into_inner(connection));
                 Ok(value)
             }
             Ok(Err(failure)) => {
-                let lost = is_lost(connection, &failure).await;
+                let lost = is_lost(&mut connection, &failure).await;
                 if !lost {
-                    borrowed.give_back();
+                    drop(ScopeGuard::into_inner(connection));
                 }
                 // By then the server has given it up, in whatever language it says so.
                 let slow = begun.elapsed() >= connection::STATEMENT_TIMEOUT;
@@ -111,32 +114,6 @@ impl Pool {
                 Stage::Before => StoreError::Busy.into(),
                 Stage::Commit => StoreError::OutcomeUnknown(Box::new(late)).into(),
             }),
-        }
-    }
-}
-
-/// A connection in use. Unless it is given back, it is given up: on one whose work was not waited for,
-/// an answer may still be under way.
-struct Borrowed(Option<Object<Connection>>);
-
-impl Borrowed {
-    fn take(object: Object<Connection>) -> Self {
-        Self(Some(object))
-    }
-
-    fn connection(&mut self) -> Option<&mut Connection> {
-        self.0.as_deref_mut()
-    }
-
-    fn give_back(mut self) {
-        drop(self.0.take());
-    }
-}
-
-impl Drop for Borrowed {
-    fn drop(&mut self) {
-        if let Some(object) = self.0.take() {
-            drop(Object::take(object));
         }
     }
 }

@@ -5,7 +5,7 @@ use diesel_async::RunQueryDsl;
 use kith_domain::{ConversationId, conversation::Version};
 use kith_ports::{StoreError, SyncFrom};
 
-use super::{Backend, Connection};
+use super::{Backend, Connection, stores::log::statements::REPLACE_MEMBER};
 use crate::{
     failure::Work,
     rows::MemberRow,
@@ -60,6 +60,9 @@ pub(super) async fn record(
     connection: &mut Connection,
     touched: &[(ConversationId, Version)],
 ) -> Work<i64> {
+    if touched.is_empty() {
+        return next_number(connection).await;
+    }
     let (conversations, versions) =
         touched.iter().map(|(id, version)| (Key::from(*id), *version)).unzip();
     let record = Record { conversations: &conversations, versions: &versions };
@@ -121,13 +124,8 @@ statement! {
         {muted_until: Array<Nullable<Timestamp>>}, ", ",
         {pinned: Array<Bool>}, ", ",
         {archived: Array<Bool>}, ", ",
-        {hidden: Array<Bool>}, ") ON CONFLICT (conversation_id, user_id) DO UPDATE SET role = excluded.role, \
-         joined_at = excluded.joined_at, first_seq = excluded.first_seq, \
-         left_seq = excluded.left_seq, version = excluded.version, \
-         delivered_seq = excluded.delivered_seq, delivered_at = excluded.delivered_at, \
-         read_seq = excluded.read_seq, read_at = excluded.read_at, \
-         muted_until = excluded.muted_until, pinned = excluded.pinned, \
-         archived = excluded.archived, hidden = excluded.hidden, changed = excluded.changed",
+        {hidden: Array<Bool>}, ") ",
+        REPLACE_MEMBER,
     }
 }
 

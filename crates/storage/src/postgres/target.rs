@@ -1,6 +1,6 @@
 //! Where a database is and how it is reached, read from its URL.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio_postgres::config::{Config, Host, SslMode, TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -68,10 +68,7 @@ impl Target {
         if config.get_application_name().is_none() {
             config.application_name("kith");
         }
-        let tls = MakeRustlsConnect::new(Arc::unwrap_or_clone(tls::client(
-            verify,
-            options.root.as_deref(),
-        )?));
+        let tls = MakeRustlsConnect::new(tls::client(verify, options.root.as_deref())?);
         let shown = shown(&config);
         Ok(Self { ways: ways(&config), tls, shown })
     }

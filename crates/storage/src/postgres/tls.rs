@@ -30,7 +30,7 @@ pub(super) enum Verify {
 
 /// The client's side of TLS. `root` is a file of certificates of authorities; without it, those
 /// that the system trusts.
-pub(super) fn client(verify: Verify, root: Option<&str>) -> Result<Arc<ClientConfig>, OpenError> {
+pub(super) fn client(verify: Verify, root: Option<&str>) -> Result<ClientConfig, OpenError> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -43,9 +43,7 @@ pub(super) fn client(verify: Verify, root: Option<&str>) -> Result<Arc<ClientCon
         }
         Verify::ChainAndName => chain(root, provider)?,
     };
-    Ok(Arc::new(
-        builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth(),
-    ))
+    Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
 }
 
 fn chain(

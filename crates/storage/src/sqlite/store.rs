@@ -8,7 +8,7 @@ use diesel::{
 use kith_domain::{ConversationId, conversation::Version};
 use kith_ports::{StoreError, SyncFrom};
 
-use super::Backend;
+use super::{Backend, stores::log::statements::REPLACE_MEMBER};
 use crate::{
     failure::Work,
     rows::MemberRow,
@@ -97,13 +97,8 @@ statement! {
         {archived: Bool}, ", ",
         {hidden: Bool}, ", ",
         {changed: BigInt},
-        ") ON CONFLICT (conversation_id, user_id) DO UPDATE SET role = excluded.role, \
-         joined_at = excluded.joined_at, first_seq = excluded.first_seq, \
-         left_seq = excluded.left_seq, version = excluded.version, \
-         delivered_seq = excluded.delivered_seq, delivered_at = excluded.delivered_at, \
-         read_seq = excluded.read_seq, read_at = excluded.read_at, \
-         muted_until = excluded.muted_until, pinned = excluded.pinned, \
-         archived = excluded.archived, hidden = excluded.hidden, changed = excluded.changed",
+        ") ",
+        REPLACE_MEMBER,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Accounts.
 
 use async_trait::async_trait;
-use diesel::prelude::*;
+use diesel::{dsl::case_when, prelude::*};
 use kith_domain::{
     ConversationId, SessionId, Timestamp, UserId,
     conversation::Kind,
@@ -108,7 +108,7 @@ impl UserStore for Store {
 
     async fn have_written_to(&self, viewer: UserId, owners: &[UserId]) -> StoreResult<Vec<UserId>> {
         let owners = owners.to_vec();
-        snapshot!(self, have_written_to(viewer, &owners))
+        query!(self, have_written_to(viewer, &owners))
     }
 }
 
@@ -423,15 +423,25 @@ async fn have_written_to(
     viewer: UserId,
     owners: &[UserId],
 ) -> Work<Vec<UserId>> {
-    let mut written = Vec::new();
-    for owner in owners {
-        // One probe of an index each; the direct chat's id follows from its two.
-        let chat = ConversationId::direct(*owner, viewer);
-        if *owner != viewer && has_written(connection, chat, *owner).await? {
-            written.push(*owner);
-        }
-    }
-    Ok(written)
+    let own = Key::from(viewer);
+    // A direct chat's id follows from its two.
+    let others = owners.iter().filter(|owner| **owner != viewer);
+    let chats: Vec<Key> =
+        others.map(|owner| ConversationId::direct(*owner, viewer).into()).collect();
+    let other = case_when(conversations::user_a.eq(own), conversations::user_b)
+        .otherwise(conversations::user_a);
+    let written = messages::table
+        .filter(messages::conversation_id.eq(conversations::id))
+        .filter(messages::sender_id.nullable().eq(other))
+        // A column of the index alone, as above.
+        .select(messages::seq);
+    let pairs: Vec<(Option<Key>, Option<Key>)> = conversations::table
+        .filter(conversations::id.eq_any(chats))
+        .filter(diesel::dsl::exists(written))
+        .select((conversations::user_a, conversations::user_b))
+        .load(connection)
+        .await?;
+    Ok(peers(pairs, own))
 }
 
 /// The others of the pairs of direct chats.
@@ -472,18 +482,4 @@ pub(super) async fn companions(
         .distinct();
     let ids: Vec<Key> = at_most(most, query).load(connection).await?;
     Ok(ids.into_iter().map(Into::into).collect())
-}
-
-#[either]
-async fn has_written(
-    connection: &mut Connection,
-    chat: ConversationId,
-    sender: UserId,
-) -> Work<bool> {
-    let sent = messages::table
-        .filter(messages::conversation_id.eq(Key::from(chat)))
-        .filter(messages::sender_id.eq(Key::from(sender)))
-        .select(messages::seq);
-    let first: Option<i64> = at_most(1, sent).get_result(connection).await.optional()?;
-    Ok(first.is_some())
 }

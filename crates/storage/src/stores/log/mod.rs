@@ -11,7 +11,7 @@ mod groups;
 mod hide;
 mod revise;
 pub(crate) mod sends;
-mod statements;
+pub(crate) mod statements;
 pub(crate) mod working_set;
 
 use kith_domain::Refusal;

@@ -11,6 +11,15 @@ use crate::{
     },
 };
 
+/// What becomes of a member's row that is there already: all of it is as in the new one.
+pub(crate) const REPLACE_MEMBER: &str = "ON CONFLICT (conversation_id, user_id) DO UPDATE SET role = excluded.role, \
+         joined_at = excluded.joined_at, first_seq = excluded.first_seq, \
+         left_seq = excluded.left_seq, version = excluded.version, \
+         delivered_seq = excluded.delivered_seq, delivered_at = excluded.delivered_at, \
+         read_seq = excluded.read_seq, read_at = excluded.read_at, \
+         muted_until = excluded.muted_until, pinned = excluded.pinned, \
+         archived = excluded.archived, hidden = excluded.hidden, changed = excluded.changed";
+
 statement! {
     /// Gives a message another text, or takes it away.
     ReviseMessage {

@@ -252,15 +252,9 @@ impl<'c> WorkingSet<'c> {
         let id = slot.conversation.id;
         self.slots.insert(id, slot);
         for place in members {
-            let person = Person {
-                standing: Standing::Living,
-                place: Some(place),
-                place_is: PlaceState::Changed,
-            };
-            let user_id = person.place.as_ref().map(|place| place.user_id);
-            if let Some(user_id) = user_id {
-                self.people.insert((id, user_id.into()), person);
-            }
+            let user_id = place.user_id.into();
+            let (standing, place_is) = (Standing::Living, PlaceState::Changed);
+            self.people.insert((id, user_id), Person { standing, place: Some(place), place_is });
         }
     }
 
@@ -306,7 +300,7 @@ impl<'c> WorkingSet<'c> {
     #[either]
     pub(crate) async fn save(self) -> Work<()> {
         let Self { connection, slots, people } = self;
-        let slots: Vec<_> = slots
+        let mut slots: Vec<_> = slots
             .values()
             .filter(|slot| (slot.head_is, slot.conversation_is) != (State::Clean, State::Clean))
             .collect();
@@ -315,6 +309,8 @@ impl<'c> WorkingSet<'c> {
         if slots.is_empty() && people.is_empty() {
             return Ok(());
         }
+        // In the order in which everybody locks heads: some of them are new.
+        slots.sort_by_key(|slot| slot.conversation.id);
         let touched: Vec<_> =
             slots.iter().map(|slot| (slot.conversation.id, slot.head.version)).collect();
         let changed = store::record(connection, &touched).await?;
@@ -331,8 +327,7 @@ impl<'c> WorkingSet<'c> {
         }
         // In the order in which everybody locks members.
         changed_places.sort_by_key(|place| (place.conversation_id, place.user_id));
-        store::put_members(connection, &changed_places, changed).await?;
-        Ok(())
+        store::put_members(connection, &changed_places, changed).await
     }
 }
 
