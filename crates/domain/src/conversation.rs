@@ -45,6 +45,10 @@ pub enum Posting {
     Admins,
 }
 
+/// Up to so many members a conversation tells of receipts, typing and profiles; what each of a
+/// larger crowd has read is nobody's concern.
+pub const SMALL: u32 = 256;
+
 /// A conversation, without what each member sees differently.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conversation {
@@ -80,6 +84,11 @@ impl Conversation {
             Some((a, b)) if b == user => Some(a),
             _ => None,
         }
+    }
+
+    /// Whether it tells of receipts, typing and profiles.
+    pub const fn is_small(&self) -> bool {
+        self.member_count <= SMALL
     }
 }
 
@@ -139,6 +148,17 @@ pub struct ConversationPatch {
     pub description: Option<Option<Description>>,
     /// Who may write from now on.
     pub posting: Option<Posting>,
+}
+
+/// Changes of a member's own settings; `None` leaves one as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SettingsPatch {
+    /// Until when notifications are off; `Some(None)` turns them on.
+    pub muted_until: Option<Option<Timestamp>>,
+    /// Whether it is kept at the top of the inbox.
+    pub pinned: Option<bool>,
+    /// Whether it is kept out of the inbox.
+    pub archived: Option<bool>,
 }
 
 #[cfg(test)]

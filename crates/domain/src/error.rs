@@ -48,6 +48,8 @@ pub enum Code {
     NotAMember,
     /// The other account of this direct chat is gone.
     PeerDeleted,
+    /// One of the two has blocked the other.
+    Blocked,
     /// A message may be edited for fifteen minutes only.
     EditWindow,
     /// The message was deleted.
@@ -58,6 +60,8 @@ pub enum Code {
     WrongKind,
     /// The conversation has as many members as it may have.
     TooManyMembers,
+    /// The message has as many different reactions as it may have.
+    TooManyReactions,
     /// The same `client_message_id` came before with other content.
     ClientMessageIdReused,
     /// It was changed by others again and again while this was tried.
@@ -89,11 +93,13 @@ impl Code {
             Self::Forbidden => "forbidden",
             Self::NotAMember => "not_a_member",
             Self::PeerDeleted => "peer_deleted",
+            Self::Blocked => "blocked",
             Self::EditWindow => "edit_window",
             Self::MessageDeleted => "message_deleted",
             Self::LastOwner => "last_owner",
             Self::WrongKind => "wrong_kind",
             Self::TooManyMembers => "too_many_members",
+            Self::TooManyReactions => "too_many_reactions",
             Self::ClientMessageIdReused => "client_message_id_reused",
             Self::Conflict => "conflict",
         }
@@ -175,6 +181,12 @@ impl Refusal {
     /// A member whose role is not enough.
     pub fn forbidden(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::Forbidden, detail)
+    }
+
+    /// What reaches a person whom one has blocked, or who has blocked one. Which of the two it is, is
+    /// not told.
+    pub fn blocked() -> Self {
+        Self::new(Code::Blocked, "one of you two has blocked the other")
     }
 
     /// A send to a conversation one is not in, existing or not.

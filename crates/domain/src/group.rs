@@ -31,6 +31,10 @@ pub enum Action {
     ListMembers,
     /// Add people.
     AddMembers,
+    /// Give out invites, take them back.
+    Invite,
+    /// Pin messages.
+    Pin,
     /// Change name, description, posting.
     Update,
     /// Delete it for all.
@@ -40,9 +44,8 @@ pub enum Action {
 /// Whether a member with `role` may do `action`.
 pub fn may(kind: Kind, posting: Posting, role: Role, action: Action) -> Result<(), Refusal> {
     let needed = match (kind, action) {
-        (Kind::Direct, Action::Send | Action::ListMembers) | (Kind::Group, Action::ListMembers) => {
-            Role::Member
-        }
+        (Kind::Direct, Action::Send | Action::ListMembers | Action::Pin)
+        | (Kind::Group, Action::ListMembers) => Role::Member,
         (Kind::Direct, _) => {
             return Err(Refusal::new(
                 Code::WrongKind,
@@ -53,9 +56,8 @@ pub fn may(kind: Kind, posting: Posting, role: Role, action: Action) -> Result<(
             Posting::Everyone => Role::Member,
             Posting::Admins => Role::Admin,
         },
-        (Kind::Channel, Action::ListMembers) | (_, Action::AddMembers | Action::Update) => {
-            Role::Admin
-        }
+        (Kind::Channel, Action::ListMembers)
+        | (_, Action::AddMembers | Action::Invite | Action::Pin | Action::Update) => Role::Admin,
         (_, Action::Delete) => Role::Owner,
     };
     at_least(role, needed)
@@ -198,6 +200,11 @@ mod tests {
     #[case(Kind::Group, Posting::Everyone, Role::Admin, Action::Update, true)]
     #[case(Kind::Group, Posting::Everyone, Role::Admin, Action::Delete, false)]
     #[case(Kind::Group, Posting::Everyone, Role::Owner, Action::Delete, true)]
+    #[case(Kind::Group, Posting::Everyone, Role::Member, Action::Pin, false)]
+    #[case(Kind::Group, Posting::Everyone, Role::Admin, Action::Pin, true)]
+    #[case(Kind::Direct, Posting::Everyone, Role::Member, Action::Pin, true)]
+    #[case(Kind::Channel, Posting::Everyone, Role::Member, Action::Invite, false)]
+    #[case(Kind::Direct, Posting::Everyone, Role::Member, Action::Invite, false)]
     #[case(Kind::Direct, Posting::Everyone, Role::Member, Action::AddMembers, false)]
     #[case(Kind::Direct, Posting::Everyone, Role::Member, Action::Delete, false)]
     fn rights(

@@ -11,8 +11,9 @@
 //! | [`session`] | a signed-in device and what a presented refresh token means |
 //! | [`conversation`] | direct chats, groups, channels, and a member's place in them |
 //! | [`group`] | roles and who may do what |
-//! | [`message`] | messages, idempotency, editing and deleting |
-//! | [`receipt`] | watermarks |
+//! | [`invite`] | codes that let people in |
+//! | [`message`] | messages, idempotency, editing and deleting, reactions |
+//! | [`receipt`] | watermarks and what they say of a message |
 //! | [`presence`] | online, last seen, and for whom |
 //! | [`event`] | what happened, and whom it concerns |
 //! | [`error`] | why something is refused |
@@ -22,6 +23,7 @@ pub mod error;
 pub mod event;
 pub mod group;
 pub mod id;
+pub mod invite;
 pub mod message;
 pub mod presence;
 pub mod receipt;

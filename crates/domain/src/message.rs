@@ -1,4 +1,4 @@
-//! Messages: what they hold, what makes two sends the same, who may change them.
+//! Messages: what they hold, what makes two sends the same, who may change them, reactions.
 
 use std::time::Duration;
 
@@ -9,14 +9,17 @@ use crate::{
     error::{Code, Refusal},
     group::Role,
     id::{ConversationId, MessageId, UserId},
-    text::{ClientMessageId, Content},
+    text::{ClientMessageId, Content, Emoji, Name},
     time::Timestamp,
 };
 
 /// How long after sending a message its text may be edited.
 pub const EDIT_WINDOW: Duration = Duration::from_secs(15 * 60);
 
-/// What kind of message it is.
+/// The most different emoji on one message.
+pub const MOST_EMOJI: usize = 50;
+
+/// What kind of message a person sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MessageKind {
     /// Text.
@@ -42,12 +45,14 @@ pub struct Message {
     pub sender_id: UserId,
     /// The sender's own id for it.
     pub client_message_id: ClientMessageId,
-    /// Its kind.
-    pub kind: MessageKind,
-    /// Its text; `None` once deleted.
-    pub content: Option<Content>,
+    /// What it says.
+    pub body: Body,
     /// The message it answers.
     pub reply_to: Option<ReplyRef>,
+    /// The members it mentions, in the order of their ids.
+    pub mentions: Vec<UserId>,
+    /// The reactions to it, the emoji that was given first first.
+    pub reactions: Vec<Reaction>,
     /// When it was sent.
     pub created_at: Timestamp,
     /// When its text was last changed.
@@ -56,6 +61,75 @@ pub struct Message {
     pub deleted_at: Option<Timestamp>,
     /// When it was pinned.
     pub pinned_at: Option<Timestamp>,
+}
+
+impl Message {
+    /// Its text; `None` if it was deleted, or never had one.
+    pub const fn content(&self) -> Option<&Content> {
+        match &self.body {
+            Body::Said { content, .. } => content.as_ref(),
+            Body::Noted(_) => None,
+        }
+    }
+
+    /// Whether it is the server's own word on what happened.
+    pub const fn is_system(&self) -> bool {
+        matches!(self.body, Body::Noted(_))
+    }
+
+    /// What is left of it when it is deleted at `at`: a tombstone in its place.
+    #[must_use]
+    pub fn deleted(self, at: Timestamp) -> Self {
+        let body = match self.body {
+            Body::Said { kind, .. } => Body::Said { kind, content: None },
+            noted @ Body::Noted(_) => noted,
+        };
+        let (mentions, reactions) = (Vec::new(), Vec::new());
+        Self { body, mentions, reactions, deleted_at: Some(at), pinned_at: None, ..self }
+    }
+}
+
+/// What a message says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// What its sender wrote.
+    Said {
+        /// Its kind.
+        kind: MessageKind,
+        /// Its text; `None` once deleted.
+        content: Option<Content>,
+    },
+    /// What its sender did in the conversation.
+    Noted(SystemEvent),
+}
+
+/// What happened in a conversation, as its history tells it. Who did it is the message's sender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SystemEvent {
+    /// This person came in: added by the sender, or the sender himself by an invite.
+    MemberAdded(UserId),
+    /// This person was removed.
+    MemberRemoved(UserId),
+    /// The sender left.
+    MemberLeft,
+    /// It has this name now.
+    Renamed(Name),
+}
+
+/// One emoji under a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reaction {
+    /// The emoji.
+    pub emoji: Emoji,
+    /// How many gave it.
+    pub count: u32,
+    /// The first of them, at most [`Reaction::NAMED`].
+    pub users: Vec<UserId>,
+}
+
+impl Reaction {
+    /// So many are named.
+    pub const NAMED: usize = 20;
 }
 
 /// A message that another one answers.
@@ -104,6 +178,9 @@ pub fn is_retry(stored: Digest, sent: Digest) -> Result<(), Refusal> {
 
 /// Whether `actor` may change the text of `message` at `now`.
 pub fn may_edit(message: &Message, actor: UserId, now: Timestamp) -> Result<(), Refusal> {
+    if message.is_system() {
+        return Err(system_message_stays());
+    }
     if message.sender_id != actor {
         return Err(Refusal::forbidden("only its sender may edit a message"));
     }
@@ -127,6 +204,9 @@ pub fn may_delete(
     sender: Option<Role>,
 ) -> Result<(), Refusal> {
     let (actor_id, role) = actor;
+    if message.is_system() {
+        return Err(system_message_stays());
+    }
     if message.sender_id == actor_id {
         return Ok(());
     }
@@ -139,6 +219,33 @@ pub fn may_delete(
         return Err(Refusal::forbidden("only an owner may delete an owner's message"));
     }
     Ok(())
+}
+
+/// Whether `message` can be reacted to or pinned.
+pub fn may_mark(message: &Message) -> Result<(), Refusal> {
+    if message.is_system() {
+        return Err(system_message_stays());
+    }
+    if message.deleted_at.is_some() {
+        return Err(Refusal::new(Code::MessageDeleted, "the message was deleted"));
+    }
+    Ok(())
+}
+
+/// Whether one more emoji may stand under a message that has `emoji` already.
+pub fn may_add_emoji<'e>(
+    mut there: impl ExactSizeIterator<Item = &'e Emoji>,
+    emoji: &Emoji,
+) -> Result<(), Refusal> {
+    if there.len() < MOST_EMOJI || there.any(|there| there == emoji) {
+        return Ok(());
+    }
+    let detail = format!("a message has at most {MOST_EMOJI} different reactions");
+    Err(Refusal::new(Code::TooManyReactions, detail))
+}
+
+fn system_message_stays() -> Refusal {
+    Refusal::forbidden("a system message says what happened, and stays as it is")
 }
 
 #[cfg(test)]
@@ -163,9 +270,13 @@ mod tests {
             version: 2,
             sender_id: user(1),
             client_message_id: ClientMessageId::parse("c-1").unwrap(),
-            kind: MessageKind::Text,
-            content: Some(Content::parse("hi").unwrap()),
+            body: Body::Said {
+                kind: MessageKind::Text,
+                content: Some(Content::parse("hi").unwrap()),
+            },
             reply_to: None,
+            mentions: vec![user(3)],
+            reactions: Vec::new(),
             created_at: SENT,
             edited_at: None,
             deleted_at: None,
@@ -191,8 +302,35 @@ mod tests {
 
     #[test]
     fn a_deleted_message_is_not_edited() {
-        let deleted = Message { deleted_at: Some(SENT), content: None, ..message() };
+        let deleted = message().deleted(SENT);
         assert_eq!(code(may_edit(&deleted, user(1), SENT)), Some(Code::MessageDeleted));
+        assert_eq!(code(may_mark(&deleted)), Some(Code::MessageDeleted));
+    }
+
+    #[test]
+    fn nothing_that_was_said_is_left_of_a_deleted_message() {
+        let deleted = Message { pinned_at: Some(SENT), ..message() }.deleted(SENT);
+        assert_eq!((deleted.content(), deleted.pinned_at), (None, None));
+        assert!(deleted.mentions.is_empty() && deleted.reactions.is_empty());
+    }
+
+    #[test]
+    fn a_system_message_stays_as_it_is() {
+        let noted = Message { body: Body::Noted(SystemEvent::MemberLeft), ..message() };
+        let mine = (user(1), Role::Owner);
+        assert_eq!(code(may_edit(&noted, user(1), SENT)), Some(Code::Forbidden));
+        assert_eq!(code(may_delete(&noted, mine, Some(Role::Owner))), Some(Code::Forbidden));
+        assert_eq!(code(may_mark(&noted)), Some(Code::Forbidden));
+    }
+
+    #[test]
+    fn emoji_on_a_message_are_bounded() {
+        let emoji =
+            |n: u32| Emoji::parse(&char::from_u32(0x1F600 + n).unwrap().to_string()).unwrap();
+        let there: Vec<Emoji> = (0..50).map(emoji).collect();
+        assert!(may_add_emoji(there[1..].iter(), &emoji(0)).is_ok());
+        assert!(may_add_emoji(there.iter(), &emoji(3)).is_ok());
+        assert_eq!(code(may_add_emoji(there.iter(), &emoji(50))), Some(Code::TooManyReactions));
     }
 
     #[rstest]

@@ -74,6 +74,10 @@ pub trait UserStore: Send + Sync {
     ) -> StoreResult<Vec<User>>;
 
     /// Changes a profile and returns it; `None` if the account is unknown or erased.
+    ///
+    /// # Contract
+    /// When what others see of his reading changes, every small conversation of his MUST be found by
+    /// the next sync of its members.
     async fn update(&self, id: UserId, patch: ProfilePatch) -> StoreResult<Option<User>>;
 
     /// Sets a new password and ends all sessions but `keep`. Returns those that were ended.
@@ -92,17 +96,20 @@ pub trait UserStore: Send + Sync {
     /// Records when people were last seen. Never moves a record back.
     async fn saw(&self, seen: &[(UserId, Timestamp)]) -> StoreResult<()>;
 
-    /// The people whom `id` has written to in a direct chat.
+    /// The people whom `id` has written to in a direct chat, without those whom he has blocked or who
+    /// have blocked him.
     async fn contacts(&self, id: UserId) -> StoreResult<Vec<UserId>>;
 
-    /// The people with whom `id` has a direct chat that holds a message, whoever wrote it.
+    /// The people with whom `id` has a direct chat that holds a message, whoever wrote it, without
+    /// those whom he has blocked or who have blocked him.
     async fn correspondents(&self, id: UserId) -> StoreResult<Vec<UserId>>;
 
-    /// The people who share a direct chat that holds a message, or a group or channel of at most
-    /// 256 members, with `id`: those who should hear of a change of his profile.
+    /// The people who share a direct chat that holds a message, or a group of at most 256 members,
+    /// with `id`: those who should hear of a change of his profile.
     async fn acquaintances(&self, id: UserId) -> StoreResult<Vec<UserId>>;
 
-    /// Those of `owners` who have written to `viewer` in a direct chat.
+    /// Those of `owners` who have written to `viewer` in a direct chat, without those whom he has
+    /// blocked or who have blocked him.
     async fn have_written_to(&self, viewer: UserId, owners: &[UserId]) -> StoreResult<Vec<UserId>>;
 }
 

@@ -21,32 +21,42 @@
 //!
 //! `kith_testkit::contract` holds these promises as tests: run it on every new store.
 
+mod blocks;
 mod error;
 mod identity;
+mod invites;
 pub mod live;
 pub mod log;
 mod process;
 mod reads;
+mod receipts;
 
+pub use blocks::BlockStore;
 pub use error::{Constraint, StoreError, StoreResult};
 pub use identity::{
     AccessClaims, AccessTokens, Credentials, LoginName, NewAccount, PasswordHasher, PasswordsBusy,
     RefreshClaims, RefreshTokens, Seals, SessionStore, TokenError, TokenHash, UserCursor,
     UserStore,
 };
+pub use invites::{InviteCursor, InviteStore};
 pub use process::{Clock, Ids};
 pub use reads::{
-    Catalog, Changes, ConversationCard, ConversationStore, HistoryPage, HistorySelector,
-    InboxCursor, InboxFilter, MemberCursor, MemberRow, MemberSnapshot, MessageContext,
-    MessageStore, Page, Snapshot, SyncBody, SyncFrom, SyncRead, Topic, Unread,
+    Catalog, Changes, ConversationCard, ConversationStore, DirectoryCursor, HistoryPage,
+    HistorySelector, InboxCursor, InboxFilter, Listing, MemberCursor, MemberMarks, MemberRow,
+    MemberSnapshot, MessageCard, MessageContext, MessageStore, Page, Snapshot, SyncBody, SyncFrom,
+    SyncRead, SyncStage, SyncedConversation, Topic, Unread,
 };
+pub use receipts::{Advance, Advanced, Receipt, ReceiptStore};
 
 #[cfg(feature = "mock")]
 pub use {
+    blocks::MockBlockStore,
     identity::{
         MockAccessTokens, MockPasswordHasher, MockRefreshTokens, MockSeals, MockSessionStore,
         MockUserStore,
     },
+    invites::MockInviteStore,
     process::{MockClock, MockIds},
     reads::{MockConversationStore, MockMessageStore},
+    receipts::MockReceiptStore,
 };

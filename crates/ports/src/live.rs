@@ -26,7 +26,8 @@ pub struct Origin {
 #[derive(Clone, Debug)]
 pub enum Dispatch {
     /// An event for all sockets of an audience. The socket it came from, if any, gets its
-    /// acknowledgement in the same place of the order instead.
+    /// acknowledgement in the same place of the order instead: for a message that was sent the
+    /// message, for anything else that it is done.
     Event {
         /// What happened.
         event: Event,
@@ -98,7 +99,7 @@ pub enum Failure {
     Overloaded,
     /// The database cannot be reached: try later.
     Unavailable,
-    /// It may have happened or not: the same command with the same id tells.
+    /// It may have happened or not: the same command again is harmless, and tells.
     OutcomeUnknown,
     /// The server is at fault.
     Internal,
@@ -111,6 +112,8 @@ pub enum CloseReason {
     SignedOut,
     /// The reader cannot keep up.
     TooSlow,
+    /// The person is no more in the one conversation that the socket carries.
+    RightLost,
 }
 
 /// What a socket gets.
@@ -133,7 +136,8 @@ pub trait EventBus: Send + Sync {
     /// # Contract
     /// What is handed over by one caller MUST reach each socket in that order. Events MUST be
     /// encoded once, whatever the number of sockets. A socket that cannot take a durable event
-    /// MUST be closed with [`CloseReason::TooSlow`], never passed over.
+    /// MUST be closed with [`CloseReason::TooSlow`], never passed over; a passing one
+    /// ([`Event::is_passing`]) is left out instead.
     async fn publish(&self, batch: Vec<Dispatch>);
 }
 
@@ -146,6 +150,8 @@ pub struct Socket {
     pub user_id: UserId,
     /// Of which device.
     pub session_id: SessionId,
+    /// The one conversation whose events it carries; `None`: all that concerns its user.
+    pub only: Option<ConversationId>,
 }
 
 /// One of the threads that own sockets.

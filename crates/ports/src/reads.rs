@@ -6,6 +6,8 @@ use kith_domain::{
     conversation::{Conversation, Head, Kind, Membership, Seq, Version},
     group::Role,
     message::Message,
+    receipt::{Status, Watermarks},
+    text::Excerpt,
     user::User,
 };
 
@@ -20,6 +22,19 @@ pub struct Page<T, C> {
     pub next: Option<C>,
 }
 
+/// A message as one member sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MessageCard {
+    /// What is the same for all.
+    pub message: Message,
+    /// How far one's own message has come: what all others have reached. `None` for messages of
+    /// others, system messages, and where the conversation is not small.
+    pub status: Option<Status>,
+    /// The beginning of the message it answers, where the member sees that one and it was not
+    /// deleted.
+    pub excerpt: Option<Excerpt>,
+}
+
 /// A conversation as one member sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConversationCard {
@@ -28,7 +43,7 @@ pub struct ConversationCard {
     /// Its head, read in the same snapshot.
     pub head: Head,
     /// The newest message the member may see.
-    pub last_message: Option<Message>,
+    pub last_message: Option<MessageCard>,
     /// The other one of a direct chat.
     pub peer: Option<User>,
     /// The member's place.
@@ -37,11 +52,14 @@ pub struct ConversationCard {
     pub unread: Unread,
 }
 
-/// What a member has not read: messages after his mark that are not his own and not deleted.
+/// What a member has not read: messages after his mark, and after what he hid, that are not his own,
+/// not deleted, and not the server's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unread {
     /// How many, exact up to [`Unread::MOST`].
     pub count: u32,
+    /// How many of those counted mention him.
+    pub mentions: u32,
 }
 
 impl Unread {
@@ -141,11 +159,13 @@ pub struct Changes {
     pub version: Version,
     /// There is more after it.
     pub has_more: bool,
-    /// Too much to list: drop what you hold and load the newest page.
+    /// Too much to list, or the viewer's role in a channel is another, and so are the members that he
+    /// sees: drop what you hold, and load the newest page and the members.
     pub reset: bool,
     /// Messages changed since, in the order of their versions.
-    pub messages: Vec<Message>,
-    /// Members changed since, those who left marked, in the order of their versions.
+    pub messages: Vec<MessageCard>,
+    /// Members changed since, those who left marked, in the order of their versions. One who may not
+    /// list a channel's members finds himself and those in charge; who is so no longer has left, for him.
     pub members: Vec<MemberRow>,
 }
 
@@ -158,8 +178,36 @@ pub struct SyncFrom {
     pub incarnation: [u8; 16],
     /// Everything changed in a transaction of this number or a later one is wanted.
     pub since: i64,
-    /// Set inside a paged sync: the horizon of its first page, and the conversation it got to.
-    pub resume: Option<(i64, ConversationId)>,
+    /// Set inside a paged sync: the horizon of its first page, and how far it got.
+    pub resume: Option<(i64, SyncStage)>,
+}
+
+/// How far a paged sync got: the conversations come first, the people after them, each by id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncStage {
+    /// Conversations up to this one.
+    Conversations(ConversationId),
+    /// All conversations, and people up to this one; `None`: none yet.
+    People(Option<UserId>),
+}
+
+/// A conversation in a sync.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SyncedConversation {
+    /// The conversation.
+    pub card: ConversationCard,
+    /// The marks of its other members, as the viewer may see them, of those in charge alone where he
+    /// may not list them; `None` unless it is small.
+    pub marks: Option<Vec<MemberMarks>>,
+}
+
+/// How far a member has received and read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemberMarks {
+    /// Who.
+    pub user_id: UserId,
+    /// How far.
+    pub marks: Watermarks,
 }
 
 /// One page of a sync.
@@ -179,11 +227,37 @@ pub struct SyncBody {
     /// This sync has more pages.
     pub has_more: bool,
     /// Conversations changed for the viewer.
-    pub conversations: Vec<ConversationCard>,
+    pub conversations: Vec<SyncedConversation>,
     /// Conversations that are not his any more: left, removed from, hidden, deleted.
     pub removed: Vec<ConversationId>,
-    /// Changed profiles of people he shares a direct chat or a group with; on the last page.
+    /// Changed profiles of people he shares a direct chat or a group with.
     pub users: Vec<User>,
+    /// Those with whom he has a direct chat that holds a message, whoever wrote it, and no block
+    /// between them: whose presence he wants to know. All of them over the pages of each sync.
+    pub correspondents: Vec<UserId>,
+    /// Those he has blocked, all of them over the pages of each sync.
+    pub blocks: Vec<UserId>,
+}
+
+/// A channel as anyone may see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listing {
+    /// The channel.
+    pub conversation: Conversation,
+    /// Its head.
+    pub head: Head,
+    /// Whether the viewer is a member.
+    pub joined: bool,
+}
+
+/// Where a page of the directory goes on: after the channel with this name, in the form in which
+/// names are compared, and this id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectoryCursor {
+    /// The name.
+    pub name: String,
+    /// The id.
+    pub id: ConversationId,
 }
 
 /// The list of what one member reads of his conversations.
@@ -209,9 +283,10 @@ pub trait ConversationStore: Send + Sync {
         limit: usize,
     ) -> StoreResult<Catalog>;
 
-    /// A page of the members of a conversation, those who joined first first.
+    /// A page of the members of a conversation, those who joined first first; in a channel, for one
+    /// who may not list its members, admins and owners alone.
     ///
-    /// `None` if `viewer` is not a member. What else decides who may list is the caller's.
+    /// `None` if `viewer` is not a member.
     async fn members(
         &self,
         viewer: UserId,
@@ -219,6 +294,19 @@ pub trait ConversationStore: Send + Sync {
         after: Option<MemberCursor>,
         limit: usize,
     ) -> StoreResult<Option<Page<MemberRow, MemberCursor>>>;
+
+    /// A page of the channels, by name; with `prefix` those whose name, or a word of whose name,
+    /// begins with it without regard to case.
+    async fn directory(
+        &self,
+        viewer: UserId,
+        prefix: Option<String>,
+        after: Option<DirectoryCursor>,
+        limit: usize,
+    ) -> StoreResult<Page<Listing, DirectoryCursor>>;
+
+    /// A channel, for anyone. `None` if it does not exist, was deleted, or is no channel.
+    async fn listing(&self, viewer: UserId, id: ConversationId) -> StoreResult<Option<Listing>>;
 
     /// Those of `named` who are members now. Authorisation is the caller's.
     async fn members_named(
@@ -246,7 +334,11 @@ pub trait ConversationStore: Send + Sync {
         limit: usize,
     ) -> StoreResult<Option<Changes>>;
 
-    /// What changed for `viewer` since `from` (`None`: everything), `limit` conversations a page.
+    /// What changed for `viewer` since `from` (`None`: everything), at most `limit` conversations a
+    /// page, and a few times as many people, but no more than one where `limit` is one. People begin on
+    /// the page of the last conversations.
+    ///
+    /// A conversation has changed when anything of its card, or of its members' marks, has.
     ///
     /// # Contract
     /// A change that commits after this read MUST be found by the next sync, whatever order the
@@ -279,7 +371,7 @@ pub enum HistorySelector {
 #[derive(Clone, Debug, PartialEq)]
 pub struct HistoryPage {
     /// The messages.
-    pub items: Vec<Message>,
+    pub items: Vec<MessageCard>,
     /// There are visible messages before the first.
     pub has_before: bool,
     /// There are messages after the last.
@@ -316,7 +408,17 @@ pub trait MessageStore: Send + Sync {
         limit: usize,
     ) -> StoreResult<Option<HistoryPage>>;
 
-    /// A message that `viewer` may see.
+    /// A message that `viewer` may see, as he sees it.
+    async fn card(&self, viewer: UserId, id: MessageId) -> StoreResult<Option<MessageCard>>;
+
+    /// Where a message that `viewer` may see stands.
+    async fn locate(
+        &self,
+        viewer: UserId,
+        id: MessageId,
+    ) -> StoreResult<Option<(ConversationId, Seq)>>;
+
+    /// A message that `viewer` may see, with what decides who may change it.
     async fn message(&self, viewer: UserId, id: MessageId) -> StoreResult<Option<MessageContext>>;
 
     /// Up to `limit` living messages by `sender` in any conversation, in the order of their ids.

@@ -4,11 +4,18 @@
 //! (NFC). Lengths are counted in grapheme clusters, what a person calls a character, and bounded
 //! in bytes too, since a cluster has no bound of its own.
 
+mod message;
+mod password;
+
 use std::{borrow::Cow, fmt};
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 use unicode_segmentation::UnicodeSegmentation;
 
+pub use self::{
+    message::{ClientMessageId, Content, Emoji, Excerpt, InviteCode},
+    password::Password,
+};
 use crate::error::{Code, FieldError};
 
 /// Why a text is refused.
@@ -97,6 +104,8 @@ macro_rules! text {
     };
 }
 
+use text;
+
 text! {
     /// A user name: 3 to 32 of ASCII letters, digits, `_ . -`; unique without regard to case.
     Username, parse_username
@@ -113,19 +122,6 @@ text! {
     /// What a group or a person says of itself: up to 512 characters, lines allowed.
     Description, |raw| parse_lines(raw, 512, 2 * 1024)
 }
-text! {
-    /// The text of a message: 1 to 4,000 characters and at most 16 KiB.
-    Content, |raw| parse_lines(raw, 4_000, 16 * 1024)
-}
-text! {
-    /// The client's own id of a message, 1 to 64 characters: what makes a retry harmless.
-    ClientMessageId, |raw| {
-        no_control(raw, "give 1 to 64 printable characters")?;
-        let text = composed_within(raw, 64, 256)?;
-        if text.is_empty() { Err(TextError::Empty) } else { Ok(text) }
-    }
-}
-
 impl Username {
     /// What makes two user names the same: the name without case.
     pub fn key(&self) -> String {
@@ -138,62 +134,6 @@ impl Email {
     pub fn key(&self) -> String {
         self.0.nfkc().collect::<String>().to_lowercase()
     }
-}
-
-/// A password as it was typed, 8 to 128 characters, composed, never truncated.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Password(Box<str>);
-
-impl Password {
-    /// Checks a password that is being chosen.
-    pub fn parse(raw: &str) -> Result<Self, TextError> {
-        let password = Self::presented(raw)?;
-        let length = password.0.graphemes(true).count();
-        if length < Self::MIN {
-            return Err(TextError::TooShort { min: Self::MIN });
-        }
-        if is_common(&password.0) {
-            return Err(TextError::CommonPassword);
-        }
-        Ok(password)
-    }
-
-    /// Takes a password that is being presented, without judging its strength.
-    ///
-    /// Its length is bounded, so that a huge one is refused before anything is computed from it.
-    pub fn presented(raw: &str) -> Result<Self, TextError> {
-        if raw.is_empty() {
-            return Err(TextError::Empty);
-        }
-        no_nul(raw)?;
-        Ok(Self(composed_within(raw, Self::MAX, 4 * Self::MAX)?.into()))
-    }
-
-    /// The least number of characters.
-    pub const MIN: usize = 8;
-    /// The greatest number of characters.
-    pub const MAX: usize = 128;
-
-    /// The password in clear, for the hash function alone.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Password(..)")
-    }
-}
-
-/// Passwords of eight characters and more that head the published lists of leaked ones.
-const COMMON_PASSWORDS: &str = include_str!("common_passwords.txt");
-
-fn is_common(password: &str) -> bool {
-    let lower = password.to_lowercase();
-    let mut chars = lower.chars();
-    let first = chars.next();
-    chars.all(|c| Some(c) == first) || COMMON_PASSWORDS.lines().any(|common| common == lower)
 }
 
 fn parse_username(raw: &str) -> Result<Cow<'_, str>, TextError> {
@@ -323,6 +263,7 @@ const fn is_zero_width(c: char) -> bool {
         c,
         '\u{00AD}' | '\u{034F}' | '\u{115F}' | '\u{1160}' | '\u{180E}' | '\u{200B}'..='\u{200D}'
             | '\u{2060}'..='\u{2064}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}'
+            | '\u{E0000}'..='\u{E01EF}'
     )
 }
 
