@@ -1,11 +1,14 @@
 //! From the domain's types to the wire's.
 
 use kith_domain::{
-    Timestamp, conversation as domain_conversation,
+    Timestamp, UserId, conversation as domain_conversation,
     conversation::{Conversation, Head},
     error::FieldError,
+    event::{MemberEvent, ReactionEvent, TypingEvent},
     group, message as domain_message,
+    message::SystemEvent,
     presence::Presence,
+    receipt,
     user::{self, User},
 };
 
@@ -114,21 +117,76 @@ impl From<&domain_message::Message> for rest::Message {
             version: message.version,
             sender_id: *message.sender_id.as_uuid(),
             client_message_id: message.client_message_id.as_str().to_owned(),
-            message_type: message.kind.into(),
-            content: message.content.as_ref().map(|content| content.as_str().to_owned()),
+            message_type: match &message.body {
+                domain_message::Body::Said { kind, .. } => (*kind).into(),
+                domain_message::Body::Noted(_) => rest::MessageType::System,
+            },
+            content: message.content().map(|content| content.as_str().to_owned()),
             attachments: Vec::new(),
             reply_to: message.reply_to.map(|reply| rest::ReplyRef {
                 id: *reply.id.as_uuid(),
                 seq: reply.seq,
                 sender_id: *reply.sender_id.as_uuid(),
+                excerpt: None,
             }),
-            mentions: Vec::new(),
-            reactions: Vec::new(),
-            system: None,
+            mentions: message.mentions.iter().map(|user| *user.as_uuid()).collect(),
+            reactions: message.reactions.iter().map(Into::into).collect(),
+            system: match &message.body {
+                domain_message::Body::Said { .. } => None,
+                domain_message::Body::Noted(event) => Some((message.sender_id, event).into()),
+            },
             created_at: message.created_at.into(),
             edited_at: message.edited_at.map(Into::into),
             deleted_at: message.deleted_at.map(Into::into),
             pinned_at: message.pinned_at.map(Into::into),
+            status: None,
+        }
+    }
+}
+
+impl From<&domain_message::Reaction> for rest::Reaction {
+    fn from(reaction: &domain_message::Reaction) -> Self {
+        Self {
+            emoji: reaction.emoji.to_string(),
+            count: reaction.count,
+            user_ids: reaction.users.iter().map(|user| *user.as_uuid()).collect(),
+        }
+    }
+}
+
+impl From<(UserId, &SystemEvent)> for rest::SystemEvent {
+    fn from((actor, event): (UserId, &SystemEvent)) -> Self {
+        let (event, user, name) = match event {
+            SystemEvent::MemberAdded(user) => {
+                (rest::SystemEventKind::MemberAdded, Some(*user), None)
+            }
+            SystemEvent::MemberRemoved(user) => {
+                (rest::SystemEventKind::MemberRemoved, Some(*user), None)
+            }
+            SystemEvent::MemberLeft => (rest::SystemEventKind::MemberLeft, Some(actor), None),
+            SystemEvent::Renamed(name) => {
+                (rest::SystemEventKind::Renamed, None, Some(name.to_string()))
+            }
+        };
+        Self { event, actor_id: *actor.as_uuid(), user_id: user.map(|user| *user.as_uuid()), name }
+    }
+}
+
+impl From<receipt::Status> for rest::MessageStatus {
+    fn from(status: receipt::Status) -> Self {
+        match status {
+            receipt::Status::Sent => Self::Sent,
+            receipt::Status::Delivered => Self::Delivered,
+            receipt::Status::Read => Self::Read,
+        }
+    }
+}
+
+impl From<receipt::Mark> for rest::MessageStatus {
+    fn from(mark: receipt::Mark) -> Self {
+        match mark {
+            receipt::Mark::Delivered => Self::Delivered,
+            receipt::Mark::Read => Self::Read,
         }
     }
 }
@@ -153,17 +211,30 @@ impl From<(&Conversation, &Head)> for rest::Conversation {
             peer: None,
             my: None,
             members: None,
+            receipts: None,
         }
+    }
+}
+
+/// `online` and `last_seen`, as far as they may be known.
+fn shown(presence: Presence) -> (Option<bool>, Option<Time>) {
+    match presence {
+        Presence::Hidden => (None, None),
+        Presence::Online => (Some(true), None),
+        Presence::Offline { last_seen } => (Some(false), last_seen.map(Into::into)),
+    }
+}
+
+impl From<(&User, Presence)> for rest::PresenceEntry {
+    fn from((user, presence): (&User, Presence)) -> Self {
+        let (online, last_seen) = shown(presence);
+        Self { user_id: *user.id.as_uuid(), online, last_seen }
     }
 }
 
 impl From<(&User, Presence)> for rest::Profile {
     fn from((user, presence): (&User, Presence)) -> Self {
-        let (online, last_seen) = match presence {
-            Presence::Hidden => (None, None),
-            Presence::Online => (Some(true), None),
-            Presence::Offline { last_seen } => (Some(false), last_seen),
-        };
+        let (online, last_seen) = shown(presence);
         Self {
             id: *user.id.as_uuid(),
             username: user.username.as_ref().map(ToString::to_string),
@@ -171,7 +242,7 @@ impl From<(&User, Presence)> for rest::Profile {
             about: user.about.as_ref().map(ToString::to_string),
             avatar_url: None,
             online,
-            last_seen: last_seen.map(Into::into),
+            last_seen,
             created_at: user.created_at.into(),
             deleted: user.is_deleted(),
         }
@@ -204,13 +275,36 @@ impl From<&FieldError> for rest::FieldProblem {
     }
 }
 
-impl From<&kith_domain::event::MemberEvent> for frame::MemberFrame {
-    fn from(event: &kith_domain::event::MemberEvent) -> Self {
+impl From<&MemberEvent> for frame::MemberFrame {
+    fn from(event: &MemberEvent) -> Self {
         Self {
             conversation_id: *event.conversation_id.as_uuid(),
             user_id: *event.user_id.as_uuid(),
             role: event.role.into(),
             version: event.version,
+        }
+    }
+}
+
+impl From<&ReactionEvent> for frame::ReactionFrame {
+    fn from(event: &ReactionEvent) -> Self {
+        Self {
+            conversation_id: *event.conversation_id.as_uuid(),
+            message_id: *event.message_id.as_uuid(),
+            seq: event.seq,
+            user_id: *event.user_id.as_uuid(),
+            emoji: event.emoji.to_string(),
+            version: event.version,
+        }
+    }
+}
+
+impl From<&TypingEvent> for frame::TypingFrame {
+    fn from(event: &TypingEvent) -> Self {
+        Self {
+            conversation_id: *event.conversation_id.as_uuid(),
+            user_id: *event.user_id.as_uuid(),
+            username: event.username.to_string(),
         }
     }
 }

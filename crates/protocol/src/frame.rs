@@ -1,11 +1,17 @@
 //! WebSocket frames: one flat JSON object each, tagged by `type`.
 
+mod client;
+
 use serde::{Deserialize, Serialize, Serializer, ser};
 use uuid::Uuid;
 
+pub use self::client::{
+    AddReaction, Authenticate, DeleteMessage, EditMessage, MessageDelivered, MessageRead, Ping,
+    RemoveReaction, SendMessage, SyncRequest, TypingStart, TypingStop,
+};
 use crate::{
     Time,
-    rest::{Conversation, FieldProblem, Message, MessageType, Profile, Role, Sync},
+    rest::{Conversation, FieldProblem, Message, MessageStatus, Profile, Role, Sync},
 };
 
 /// The subprotocol, named in `Sec-WebSocket-Protocol`.
@@ -23,6 +29,8 @@ pub mod close {
     pub const BAD_FRAMES: u16 = 4400;
     /// Signed out, or the token ended.
     pub const SIGNED_OUT: u16 = 4401;
+    /// The person is no more in the one conversation that the socket carries.
+    pub const RIGHT_LOST: u16 = 4403;
     /// Both heartbeats went unanswered.
     pub const NO_HEARTBEAT: u16 = 4408;
     /// The reader could not keep up: sync after connecting again.
@@ -34,6 +42,7 @@ pub mod close {
 /// What a client says.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum ClientFrame {
     /// Send a message.
     SendMessage(SendMessage),
@@ -41,6 +50,18 @@ pub enum ClientFrame {
     EditMessage(EditMessage),
     /// Delete a message for everyone.
     DeleteMessage(DeleteMessage),
+    /// React to a message.
+    AddReaction(AddReaction),
+    /// Take a reaction back.
+    RemoveReaction(RemoveReaction),
+    /// Say that a device has the messages up to one.
+    MessageDelivered(MessageDelivered),
+    /// Say that the messages up to one have been read.
+    MessageRead(MessageRead),
+    /// Say that one types.
+    TypingStart(TypingStart),
+    /// Say that one types no more.
+    TypingStop(TypingStop),
     /// Ask what changed since a token.
     Sync(SyncRequest),
     /// Renew the socket with a newer token of the same session.
@@ -60,88 +81,11 @@ pub struct Head {
     pub id: Option<String>,
 }
 
-macro_rules! client_frame {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-        #[serde(deny_unknown_fields)]
-        pub struct $name {
-            /// The tag, read with the [`Head`].
-            #[serde(rename = "type", default, skip_serializing)]
-            pub kind: serde::de::IgnoredAny,
-            /// The client's own mark, echoed in the answer.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            pub id: Option<String>,
-            $($(#[$field_doc])* pub $field: $type,)*
-        }
-    };
-}
-
-client_frame! {
-    /// Send a message to exactly one of `conversation_id`, `to`, `group_id`.
-    SendMessage {
-        /// To this conversation.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        conversation_id: Option<Uuid>,
-        /// To this person: the direct chat, made if it is missing.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        to: Option<Uuid>,
-        /// To this group or channel.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        group_id: Option<Uuid>,
-        /// Its text.
-        content: String,
-        /// Your own random id for it; sending the same again gives the first message.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        client_message_id: Option<String>,
-        /// `text` if left out.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        message_type: Option<MessageType>,
-        /// The id of the message it answers.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        reply_to: Option<Uuid>,
-    }
-}
-client_frame! {
-    /// Give a message another text.
-    EditMessage {
-        /// Which.
-        message_id: Uuid,
-        /// The new text.
-        content: String,
-    }
-}
-client_frame! {
-    /// Delete a message for everyone.
-    DeleteMessage {
-        /// Which.
-        message_id: Uuid,
-    }
-}
-client_frame! {
-    /// Ask what changed since a token.
-    SyncRequest {
-        /// The token of the last sync; everything, if left out.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        since: Option<String>,
-    }
-}
-client_frame! {
-    /// Renew the socket before its token ends.
-    Authenticate {
-        /// A newer access token of the same session.
-        token: String,
-    }
-}
-client_frame! {
-    /// Ask for a sign of life.
-    Ping {}
-}
-
 /// What the server says. Except `ready`, `message_sent`, `ok`, `error`, `sync` and `pong`, a frame
 /// is the same bytes for every recipient.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum ServerFrame {
     /// The first frame: from now on nothing is missed.
     Ready {
@@ -187,6 +131,35 @@ pub enum ServerFrame {
         /// The number of the change.
         version: i64,
     },
+    /// Somebody has reacted to a message.
+    ReactionAdded(ReactionFrame),
+    /// Somebody has taken a reaction back.
+    ReactionRemoved(ReactionFrame),
+    /// Somebody has received or read what you wrote; or you have, on another device.
+    ReceiptUpdate {
+        /// Where.
+        conversation_id: Uuid,
+        /// Who.
+        user_id: Uuid,
+        /// `delivered` or `read`.
+        status: MessageStatus,
+        /// Everything up to this number.
+        seq: i64,
+        /// The message of this number.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message_id: Option<Uuid>,
+        /// When.
+        updated_at: Time,
+    },
+    /// Somebody types.
+    UserTyping(TypingFrame),
+    /// Somebody types no more.
+    UserStoppedTyping(TypingFrame),
+    /// Your own settings of a conversation changed on another device.
+    SettingsUpdated {
+        /// Which.
+        conversation_id: Uuid,
+    },
     /// A conversation that is new for you.
     ConversationCreated {
         /// The conversation, without what is personal.
@@ -221,7 +194,7 @@ pub enum ServerFrame {
     UserOffline {
         /// Who.
         user_id: Uuid,
-        /// When.
+        /// When; `null` where that is hidden.
         last_seen: Option<Time>,
     },
     /// Somebody's profile changed.
@@ -274,8 +247,39 @@ pub enum ServerFrame {
     },
 }
 
+/// A reaction given or taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReactionFrame {
+    /// Where.
+    pub conversation_id: Uuid,
+    /// To which message.
+    pub message_id: Uuid,
+    /// Its number.
+    pub seq: i64,
+    /// Who.
+    pub user_id: Uuid,
+    /// The emoji.
+    pub emoji: String,
+    /// The number of the change.
+    pub version: i64,
+}
+
+/// Somebody who types, or does no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TypingFrame {
+    /// Where.
+    pub conversation_id: Uuid,
+    /// Who.
+    pub user_id: Uuid,
+    /// His unique name.
+    pub username: String,
+}
+
 /// A change of one member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MemberFrame {
     /// Where.
     pub conversation_id: Uuid,
@@ -302,123 +306,4 @@ fn without_what_is_personal<S: Serializer>(
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::rest::{Kind, My, Posting};
-
-    fn written(frame: &ServerFrame) -> Value {
-        serde_json::to_value(frame).unwrap()
-    }
-
-    fn group() -> Conversation {
-        Conversation {
-            id: Uuid::from_u128(1),
-            kind: Kind::Group,
-            name: Some("Family".to_owned()),
-            description: None,
-            avatar_url: None,
-            created_by: Uuid::from_u128(2),
-            created_at: Time::from_micros(0),
-            updated_at: Time::from_micros(0),
-            member_count: 3,
-            posting: Posting::Everyone,
-            last_seq: 41,
-            version: 57,
-            last_message_at: None,
-            last_message: None,
-            peer: None,
-            my: Some(My {
-                role: Role::Owner,
-                first_seq: 1,
-                read_seq: 40,
-                delivered_seq: 41,
-                unread_count: 1,
-                unread_mentions: 0,
-                muted_until: None,
-                pinned: false,
-                archived: false,
-                hidden: false,
-            }),
-            members: None,
-        }
-    }
-
-    #[test]
-    fn a_conversation_in_a_frame_holds_nothing_personal() {
-        let frame = ServerFrame::ConversationCreated { conversation: group() };
-        assert_eq!(
-            written(&frame),
-            json!({
-                "type": "conversation_created",
-                "conversation": {
-                    "id": "00000000-0000-0000-0000-000000000001",
-                    "kind": "group",
-                    "name": "Family",
-                    "description": null,
-                    "avatar_url": null,
-                    "created_by": "00000000-0000-0000-0000-000000000002",
-                    "created_at": "1970-01-01T00:00:00.000000Z",
-                    "updated_at": "1970-01-01T00:00:00.000000Z",
-                    "member_count": 3,
-                    "posting": "everyone",
-                    "last_seq": 41,
-                    "version": 57,
-                    "last_message_at": null,
-                }
-            })
-        );
-        let read: ServerFrame = serde_json::from_value(written(&frame)).unwrap();
-        let expected = Conversation { my: None, ..group() };
-        assert_eq!(read, ServerFrame::ConversationCreated { conversation: expected });
-    }
-
-    #[test]
-    fn a_conversation_in_rest_says_null_for_what_is_not_there() {
-        let body = serde_json::to_value(group()).unwrap();
-        assert_eq!((&body["peer"], &body["last_message"]), (&Value::Null, &Value::Null));
-        assert!(body.as_object().unwrap().contains_key("peer"));
-        assert_eq!(body["my"]["unread_count"], 1);
-    }
-
-    #[test]
-    fn an_error_says_no_more_than_there_is_to_say() {
-        let frame = ServerFrame::Error {
-            id: Some("7".to_owned()),
-            code: "not_a_member".to_owned(),
-            message: "you are not a member of this conversation".to_owned(),
-            errors: Vec::new(),
-            retry_after_ms: None,
-        };
-        assert_eq!(
-            written(&frame),
-            json!({
-                "type": "error",
-                "id": "7",
-                "code": "not_a_member",
-                "message": "you are not a member of this conversation",
-            })
-        );
-    }
-
-    #[test]
-    fn a_client_frame_is_flat_and_tagged() {
-        let frame = ClientFrame::SendMessage(SendMessage {
-            to: Some(Uuid::from_u128(3)),
-            content: "hi".to_owned(),
-            ..SendMessage::default()
-        });
-        let written = serde_json::to_value(&frame).unwrap();
-        assert_eq!(
-            written,
-            json!({
-                "type": "send_message",
-                "to": "00000000-0000-0000-0000-000000000003",
-                "content": "hi",
-            })
-        );
-        let read: SendMessage = serde_json::from_value(written).unwrap();
-        assert_eq!(read.content, "hi");
-    }
-}
+mod tests;

@@ -6,10 +6,13 @@
 //! understands a newer server.
 //!
 //! With the feature `domain`, answers are made `From` the domain's types; without it this crate
-//! stands alone, as a client wants it.
+//! stands alone, as a client wants it. The feature `openapi` adds schemas and examples, for the
+//! documents.
 
 #[cfg(feature = "domain")]
 mod convert;
+#[cfg(feature = "openapi")]
+pub mod example;
 pub mod frame;
 pub mod rest;
 mod time;

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Me, Message, Profile, present};
+use super::{Me, Message, Profile, given, present};
 use crate::Time;
 
 /// The kinds of conversation.
@@ -65,13 +65,13 @@ pub struct Conversation {
     pub member_count: u32,
     /// Who may write.
     pub posting: Posting,
-    /// The number of its newest message.
+    /// The number of its newest message; 0 for one who is not in it.
     pub last_seq: i64,
-    /// The number of its newest durable change.
+    /// The number of its newest durable change; 0 for one who is not in it.
     pub version: i64,
-    /// When its newest message was sent.
+    /// When its newest message was sent; `null` for one who is not in it.
     pub last_message_at: Option<Time>,
-    /// The newest message you may see.
+    /// The newest message you may see; left out of a `sync` frame that would be too long with it.
     #[serde(default)]
     pub last_message: Option<Message>,
     /// The other one of a direct chat.
@@ -80,9 +80,24 @@ pub struct Conversation {
     /// Your own place in it.
     #[serde(default)]
     pub my: Option<My>,
-    /// The members, in the answer to making a group.
+    /// The members, in the answer to making a group or channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub members: Option<Vec<Member>>,
+    /// How far its other members have received and read, in a sync, up to 256 members.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipts: Option<Vec<MemberMarks>>,
+}
+
+/// How far a member has received and read, as far as you may know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MemberMarks {
+    /// Who.
+    pub user_id: Uuid,
+    /// The newest message his devices have.
+    pub delivered_seq: i64,
+    /// The newest message he has read.
+    pub read_seq: i64,
 }
 
 /// A member's own place in a conversation.
@@ -161,6 +176,81 @@ pub enum NewConversation {
         #[serde(default, alias = "members")]
         member_ids: Vec<Uuid>,
     },
+    /// A channel, listed for everyone.
+    Channel {
+        /// Its name.
+        name: String,
+        /// What it says of itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        description: Option<String>,
+        /// Who may write; `everyone` if left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        posting: Option<Posting>,
+    },
+}
+
+/// A new channel.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NewChannel {
+    /// Its name.
+    #[cfg_attr(feature = "openapi", schema(example = "Announcements"))]
+    pub name: String,
+    /// What it says of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Who may write; `everyone` if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub posting: Option<Posting>,
+}
+
+/// A change of one's own settings of a conversation.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SettingsPatch {
+    /// Until when notifications are off; `null` turns them on.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Time>))]
+    pub muted_until: Option<Option<Time>>,
+    /// Whether it is kept at the top of the inbox.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<bool>,
+    /// Whether it is kept out of the inbox.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub archived: Option<bool>,
+}
+
+/// An invite to be made.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NewInvite {
+    /// After how many seconds it ends; never, if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(example = 86_400))]
+    pub expires_in: Option<u64>,
+    /// How many may come in by it; any number, if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(example = 10))]
+    pub max_uses: Option<u32>,
+}
+
+/// An invite.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Invite {
+    /// What it is redeemed by.
+    pub code: String,
+    /// Where to send people.
+    pub url: String,
+    /// When it ends.
+    pub expires_at: Option<Time>,
+    /// How many may come in by it.
+    pub max_uses: Option<u32>,
+    /// How many have come in by it.
+    pub uses: u32,
 }
 
 /// A new group.
@@ -185,14 +275,14 @@ pub struct NewGroup {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConversationPatch {
     /// The new name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The new description; `null` removes it.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub description: Option<Option<String>>,
     /// Who may write.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub posting: Option<Posting>,
 }
 
@@ -262,9 +352,9 @@ pub struct Sync {
     pub removed: Vec<Uuid>,
     /// Profiles that changed of people you share a direct chat or group with.
     pub users: Vec<Profile>,
-    /// The presence of the people in these conversations.
+    /// The presence of the people you have direct chats with, all of them over the pages of a sync.
     pub presence: Vec<PresenceEntry>,
-    /// People you have blocked.
+    /// The people you have blocked, all of them over the pages of a sync.
     pub blocks: Vec<Uuid>,
     /// Your own account.
     pub me: Me,

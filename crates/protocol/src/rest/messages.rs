@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::present;
 use crate::Time;
 
 /// What kind of message it is.
@@ -57,6 +58,24 @@ pub struct Message {
     pub deleted_at: Option<Time>,
     /// When it was pinned.
     pub pinned_at: Option<Time>,
+    /// How far your own message has come: what all others have reached; `null` above 256 members.
+    /// Not in frames, nor for messages of others.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<MessageStatus>))]
+    pub status: Option<Option<MessageStatus>>,
+}
+
+/// How far a message has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum MessageStatus {
+    /// It is stored.
+    Sent,
+    /// A device has it.
+    Delivered,
+    /// It has been read.
+    Read,
 }
 
 /// The message that another one answers.
@@ -69,6 +88,9 @@ pub struct ReplyRef {
     pub seq: i64,
     /// Who wrote it.
     pub sender_id: Uuid,
+    /// The beginning of its text, where you may see it. Not in frames.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excerpt: Option<String>,
 }
 
 /// One emoji under a message.
@@ -157,4 +179,39 @@ pub struct History {
     pub has_more: bool,
     /// The version of the conversation: `changes` from there misses nothing.
     pub version: i64,
+}
+
+/// Up to which message one has received or read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct UpTo {
+    /// The number of that message.
+    pub seq: i64,
+}
+
+/// A message that one has read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MessageRead {
+    /// Which.
+    pub message_id: Uuid,
+    /// Always `read`.
+    pub status: MessageStatus,
+    /// When.
+    pub read_at: Time,
+}
+
+/// How far a message has come with one member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Receipt {
+    /// Who.
+    pub user_id: Uuid,
+    /// How far.
+    pub status: MessageStatus,
+    /// When a device of his had it, if that is known.
+    pub delivered_at: Option<Time>,
+    /// When he read it, if that is known.
+    pub read_at: Option<Time>,
 }

@@ -13,12 +13,13 @@ pub use self::{
         SessionInfo, Ticket, Visibility,
     },
     conversations::{
-        AddMembers, Changes, Conversation, ConversationPatch, Kind, Member, MemberChanged, My,
-        NewConversation, NewGroup, Posting, PresenceEntry, Role, RoleChange, Sync,
+        AddMembers, Changes, Conversation, ConversationPatch, Invite, Kind, Member, MemberChanged,
+        MemberMarks, My, NewChannel, NewConversation, NewGroup, NewInvite, Posting, PresenceEntry,
+        Role, RoleChange, SettingsPatch, Sync,
     },
     messages::{
-        Edit, History, Message, MessageType, Reaction, ReplyRef, SendMessage, SystemEvent,
-        SystemEventKind,
+        Edit, History, Message, MessageRead, MessageStatus, MessageType, Reaction, Receipt,
+        ReplyRef, SendMessage, SystemEvent, SystemEventKind, UpTo,
     },
     system::{FieldProblem, Health, Problem, Welcome},
 };
@@ -31,6 +32,15 @@ pub struct Items<T> {
     pub items: Vec<T>,
     /// Give it as `cursor` to get the next page; `null` at the end.
     pub next_cursor: Option<String>,
+}
+
+/// Reads a field that may be left out, but not be `null`.
+fn given<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    T::deserialize(deserializer).map(Some)
 }
 
 /// Tells a field that is `null` from one that is absent.
