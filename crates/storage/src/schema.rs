@@ -96,6 +96,7 @@ table! {
         settings_epoch -> BigInt,
         changed -> BigInt,
         deleted_at -> Nullable<At>,
+        name_key -> Nullable<Text>,
     }
 }
 
@@ -134,6 +135,8 @@ table! {
         archived -> Bool,
         hidden -> Bool,
         changed -> BigInt,
+        joined_seq -> Nullable<BigInt>,
+        joined_version -> Nullable<BigInt>,
     }
 }
 
@@ -157,6 +160,70 @@ table! {
         edited_at -> Nullable<At>,
         deleted_at -> Nullable<At>,
         pinned_at -> Nullable<At>,
+        event -> Nullable<SmallInt>,
+        subject -> Nullable<Id>,
+        mentions -> Nullable<Binary>,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Text};
+    use crate::types::sql::Id;
+
+    reactions (conversation_id, seq, emoji, user_id) {
+        conversation_id -> Id,
+        seq -> BigInt,
+        emoji -> Text,
+        user_id -> Id,
+        version -> BigInt,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, SmallInt};
+    use crate::types::sql::{Id, Timestamp as At};
+
+    receipts (conversation_id, user_id, status, seq) {
+        conversation_id -> Id,
+        user_id -> Id,
+        status -> SmallInt,
+        seq -> BigInt,
+        at -> At,
+    }
+}
+
+table! {
+    use crate::types::sql::{Id, Timestamp as At};
+
+    blocks (user_id, blocked_id) {
+        user_id -> Id,
+        blocked_id -> Id,
+        at -> At,
+    }
+}
+
+table! {
+    use diesel::sql_types::{Integer, Nullable, Text};
+    use crate::types::sql::{Id, Timestamp as At};
+
+    invites (code) {
+        code -> Text,
+        conversation_id -> Id,
+        created_by -> Id,
+        created_at -> At,
+        expires_at -> Nullable<At>,
+        max_uses -> Nullable<Integer>,
+        uses -> Integer,
+    }
+}
+
+table! {
+    use diesel::sql_types::Text;
+    use crate::types::sql::Id;
+
+    channel_words (word, conversation_id) {
+        word -> Text,
+        conversation_id -> Id,
     }
 }
 
@@ -169,4 +236,9 @@ allow_tables_to_appear_in_same_query!(
     heads,
     members,
     messages,
+    reactions,
+    receipts,
+    blocks,
+    invites,
+    channel_words,
 );

@@ -42,6 +42,11 @@ pub(crate) mod sql {
 #[diesel(sql_type = sql::Id)]
 pub(crate) struct Key(pub(crate) Uuid);
 
+impl Key {
+    /// Before every id that is in use.
+    pub(crate) const LEAST: Self = Self(Uuid::nil());
+}
+
 impl FromSql<sql::Id, Sqlite> for Key {
     fn from_sql(mut value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
         Ok(Self(Uuid::from_slice(value.read_blob())?))

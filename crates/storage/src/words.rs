@@ -19,7 +19,14 @@ pub(crate) fn key(text: &str) -> String {
 
 /// The keys under which an account is found.
 pub(crate) fn keys_of(username: &str, display_name: &str) -> BTreeSet<String> {
-    let name = key(display_name);
+    let mut keys = keys_of_name(display_name);
+    keys.insert(key(username));
+    keys
+}
+
+/// The keys under which something with this name is found.
+pub(crate) fn keys_of_name(name: &str) -> BTreeSet<String> {
+    let name = key(name);
     let after_space = name
         .char_indices()
         .zip(name.chars().skip(1))
@@ -27,10 +34,12 @@ pub(crate) fn keys_of(username: &str, display_name: &str) -> BTreeSet<String> {
         .map(|((at, before), _)| at + before.len_utf8());
     let starts =
         std::iter::once(0).chain(after_space).chain(name.unicode_word_indices().map(|(at, _)| at));
-    let mut keys: BTreeSet<String> =
-        starts.map(|at| name[at..].chars().take(LONGEST).collect()).collect();
-    keys.insert(key(username));
-    keys
+    starts.map(|at| name[at..].chars().take(LONGEST).collect()).collect()
+}
+
+/// The form in which names are put in order.
+pub(crate) fn name_key(name: &str) -> String {
+    key(name).chars().take(LONGEST).collect()
 }
 
 /// The range of keys that begin with `prefix`: from the first, to before the second. `None` for

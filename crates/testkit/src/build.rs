@@ -7,15 +7,15 @@ use std::time::Duration;
 use kith_domain::{
     ConversationId, MessageId, SessionId, Timestamp, UserId,
     conversation::{Conversation, Kind, Posting},
-    group::Role,
+    group::{MemberChange, Role},
     message::{Digest, MessageKind},
     session::{Device, Session},
-    text::{ClientMessageId, Content, Email, Name, Username},
+    text::{ClientMessageId, Content, Email, Emoji, Name, Username},
     user::{Privacy, User},
 };
 use kith_ports::{
     NewAccount, TokenHash,
-    log::{Change, Command, Send},
+    log::{Change, Command, Open, React, Send},
 };
 use uuid::Uuid;
 
@@ -50,6 +50,11 @@ pub fn conversation_id(n: u64) -> ConversationId {
 /// The id of the `n`th message.
 pub fn message_id(n: u64) -> MessageId {
     MessageId::from_uuid(uuid(4, n))
+}
+
+/// The id of the `n`th note of what happened in a group.
+pub fn note_id(n: u64) -> MessageId {
+    MessageId::from_uuid(uuid(5, n))
 }
 
 /// A name.
@@ -164,6 +169,31 @@ pub fn create(conversation: Conversation, others: &[UserId]) -> Command {
         at: conversation.created_at,
         change: Change::Create { conversation, members },
     }
+}
+
+/// The change of members by `by`, decided under `member_epoch`. The notes of it have the ids
+/// [`note_id`]`(n)` and on.
+pub fn members(by: UserId, changes: &[MemberChange], n: u64, member_epoch: i64) -> Change {
+    let changes = changes.iter().copied().zip((n..).map(note_id)).collect();
+    Change::Members { by, changes, member_epoch }
+}
+
+/// The command that opens the direct chat of two, at `at(1)`.
+pub fn open(by: UserId, peer: UserId) -> Command {
+    Command {
+        conversation_id: ConversationId::direct(by, peer),
+        at: at(1),
+        change: Change::Open(Open { by, peer }),
+    }
+}
+
+/// A reaction to a message.
+///
+/// # Panics
+/// If it is no emoji.
+pub fn reaction(message_id: MessageId, by: UserId, emoji: &str) -> Change {
+    let emoji = Emoji::parse(emoji).expect("an emoji");
+    Change::React(React { message_id, by, emoji, given: true })
 }
 
 /// The `n`th message: its id and the client's own id come from the number.

@@ -2,8 +2,10 @@
 
 pub mod build;
 pub mod contract;
+mod numbers;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod process;
 
+pub use numbers::Numbers;
 pub use process::{FixedClock, SequentialIds};

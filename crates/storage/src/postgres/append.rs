@@ -21,7 +21,7 @@ use super::{
     stores::{
         conversations,
         log::{
-            Outcome, direct,
+            Outcome, direct, mentions,
             sends::{duplicate, no_such_reply, numbered},
             working_set::Standing,
         },
@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     failure::{Failure, Work, cause},
-    rows::{ConversationRow, message_kind_number},
+    rows::{ConversationRow, mentioned, message_kind_number},
     statement::statement,
     types::{
         Key, Moment,
@@ -44,6 +44,7 @@ type AnswerSql = (
     Nullable<BigInt>,
     Nullable<BigInt>,
     Nullable<Id>,
+    Nullable<Binary>,
     Nullable<SmallInt>,
     Nullable<Text>,
     Nullable<Text>,
@@ -58,8 +59,8 @@ type AnswerSql = (
 );
 
 /// The same columns by name.
-const ANSWER_FROM: &str = "SELECT verdict, seq, version, reply_seq, reply_sender, kind, name, \
-    description, posting, user_a, user_b, created_by, created_at, updated_at, member_count, \
+const ANSWER_FROM: &str = "SELECT verdict, seq, version, reply_seq, reply_sender, mentions, kind, \
+    name, description, posting, user_a, user_b, created_by, created_at, updated_at, member_count, \
     settings_epoch FROM ";
 
 statement! {
@@ -75,6 +76,7 @@ statement! {
         contents: Vec<&'a str>,
         replies: Vec<Option<Key>>,
         times: Vec<Moment>,
+        names: Vec<Option<String>>,
     } -> AnswerSql {
         ANSWER_FROM,
         "kith_append(",
@@ -87,7 +89,8 @@ statement! {
         {kinds: Array<SmallInt>}, ", ",
         {contents: Array<Text>}, ", ",
         {replies: Array<Nullable<Id>>}, ", ",
-        {times: Array<Timestamp>}, ")",
+        {times: Array<Timestamp>}, ", ",
+        {names: Array<Nullable<Text>>}, ")",
     }
 }
 
@@ -104,6 +107,7 @@ statement! {
         content: str,
         reply: Option<Key>,
         at: Moment,
+        names: Option<String>,
     } -> AnswerSql {
         ANSWER_FROM,
         "kith_append_one(",
@@ -116,7 +120,8 @@ statement! {
         {kind: SmallInt}, ", ",
         {content: Text}, ", ",
         {reply: Nullable<Id>}, ", ",
-        {at: Timestamp}, ")",
+        {at: Timestamp}, ", ",
+        {names: Nullable<Text>}, ")",
     }
 }
 
@@ -127,6 +132,7 @@ type Answer = (
     Option<i64>,
     Option<i64>,
     Option<Key>,
+    Option<Vec<u8>>,
     Option<i16>,
     Option<String>,
     Option<String>,
@@ -171,6 +177,7 @@ async fn call(connection: &mut Connection, items: &[(&Command, &Send)]) -> Work<
             content: send.content.as_str(),
             reply: &send.reply_to.map(Key::from),
             at: &command.at.into(),
+            names: &names(send),
         };
         return Ok(one.load(connection).await?);
     }
@@ -185,8 +192,15 @@ async fn call(connection: &mut Connection, items: &[(&Command, &Send)]) -> Work<
         contents: &each(items, |send| send.content.as_str()),
         replies: &each(items, |send| send.reply_to.map(Key::from)),
         times: &items.iter().map(|(command, _)| command.at.into()).collect(),
+        names: &each(items, names),
     };
     Ok(append.load(connection).await?)
+}
+
+/// The names that a text may mention, as the functions take them.
+fn names(send: &Send) -> Option<String> {
+    let names = mentions::names(&send.content);
+    (!names.is_empty()).then(|| names.join(" "))
 }
 
 /// Something of each send.
@@ -214,13 +228,16 @@ async fn outcome(
                 }
                 _ => None,
             };
+            let mentions = mentioned(answer.5.as_deref().unwrap_or_default())
+                .ok_or_else(|| fault("mentions are not ids"))?;
             if let Some(conversation) = conversation(id, answer)? {
                 known.insert(id, Arc::new(conversation));
             }
             let Some(conversation) = known.get(&id) else {
                 return Err(fault("a message was sent to an unnamed conversation"));
             };
-            let message = numbered(conversation, (seq, version), command.at, send, reply_to);
+            let message =
+                numbered(conversation, (seq, version), command.at, send, reply_to, mentions);
             Ok(Applied::Sent { message: Arc::new(message), conversation: Arc::clone(conversation) })
         }
         1 | 2 => sent_before(connection, id, send).await.map_err(in_doubt)?,
@@ -237,6 +254,7 @@ async fn outcome(
             }
         }
         7 => Err(no_such_reply().into()),
+        8 => Err(Refusal::blocked().into()),
         other => return Err(fault(format!("verdict {other}, which means nothing"))),
     })
 }

@@ -21,7 +21,7 @@ use kith_ports::{
 };
 
 use super::{
-    Connection, Postgres,
+    ATTEMPTS, Connection, Postgres,
     append::append,
     error::Trouble,
     pool::{Manner, Step},
@@ -33,9 +33,6 @@ use crate::{
     schema::heads,
     types::Key,
 };
-
-/// How often a batch that met others' work in a circle is tried.
-const ATTEMPTS: usize = 3;
 
 #[async_trait]
 impl ConversationLog for Postgres {

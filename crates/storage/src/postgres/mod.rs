@@ -40,6 +40,29 @@ macro_rules! transact {
     };
 }
 
+/// Runs statements as `transact!` does, and again where they met others' work in a circle. What is
+/// named first is cloned for each attempt.
+macro_rules! insist {
+    ($store:ident, [$($owned:ident),*] $work:ident($($argument:expr),*)) => {{
+        let mut attempt = 1;
+        loop {
+            $(let $owned = $owned.clone();)*
+            let work = $store.shared.run($crate::postgres::Manner::Transaction, move |connection| {
+                Box::pin(async move { $work(connection, $($argument),*).await })
+            });
+            match work.await {
+                Err($crate::postgres::error::Trouble::Contended)
+                    if attempt < $crate::postgres::ATTEMPTS =>
+                {
+                    attempt += 1;
+                }
+                outcome => break outcome.map_err(kith_ports::StoreError::from),
+            }
+        }
+    }};
+}
+
+mod advances;
 mod append;
 mod connection;
 mod error;
@@ -70,6 +93,12 @@ use self::{
     target::Target,
 };
 use crate::MigrationState;
+
+/// Whether the statements that `query!` runs all see the same state, should they be several.
+const QUERIES_SEE_ONE_STATE: bool = false;
+
+/// How often work that met others' in a circle is tried.
+const ATTEMPTS: usize = 3;
 
 /// How a database is opened.
 #[derive(Clone, Copy, Debug)]

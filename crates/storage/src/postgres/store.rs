@@ -105,11 +105,13 @@ statement! {
         pinned: Vec<bool>,
         archived: Vec<bool>,
         hidden: Vec<bool>,
+        joined_seq: Vec<Option<i64>>,
+        joined_version: Vec<Option<i64>>,
         changed: i64,
     } {
         "INSERT INTO members (conversation_id, user_id, role, joined_at, first_seq, left_seq, \
          version, delivered_seq, delivered_at, read_seq, read_at, muted_until, pinned, archived, \
-         hidden, changed) SELECT *, ", {changed: BigInt}, " FROM unnest(",
+         hidden, joined_seq, joined_version, changed) SELECT *, ", {changed: BigInt}, " FROM unnest(",
         {conversation_id: Array<Id>}, ", ",
         {user_id: Array<Id>}, ", ",
         {role: Array<SmallInt>}, ", ",
@@ -124,7 +126,9 @@ statement! {
         {muted_until: Array<Nullable<Timestamp>>}, ", ",
         {pinned: Array<Bool>}, ", ",
         {archived: Array<Bool>}, ", ",
-        {hidden: Array<Bool>}, ") ",
+        {hidden: Array<Bool>}, ", ",
+        {joined_seq: Array<Nullable<BigInt>>}, ", ",
+        {joined_version: Array<Nullable<BigInt>>}, ") ",
         REPLACE_MEMBER,
     }
 }
@@ -157,6 +161,8 @@ pub(super) async fn put_members(
         pinned: &each(places, |it| it.pinned),
         archived: &each(places, |it| it.archived),
         hidden: &each(places, |it| it.hidden),
+        joined_seq: &each(places, |it| it.joined_seq),
+        joined_version: &each(places, |it| it.joined_version),
         changed: &changed,
     }
     .execute(connection)

@@ -6,6 +6,8 @@ mod direct;
 mod failures;
 mod ground;
 mod horizon;
+mod joining;
+mod migrations;
 mod plans;
 mod proxy;
 mod schema;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use diesel_async::RunQueryDsl as _;
+use kith_domain::ConversationId;
 use kith_ports::StoreResult;
 
 use super::{Connection, Manner, Postgres, stores::purge};
@@ -34,12 +35,21 @@ impl Postgres {
         self.run(Manner::Statement, |connection| Box::pin(note_number(connection))).await?;
         let deleted = self.run(Manner::Query, |it| Box::pin(purge::left_over(it))).await?;
         for id in deleted {
-            while self
-                .run(Manner::Transaction, move |connection| Box::pin(purge::slice(connection, id)))
-                .await?
-            {
-                tokio::time::sleep(BETWEEN_SLICES).await;
+            // One that cannot be cleared away does not keep the others waiting.
+            if let Err(error) = self.clear_away(id).await {
+                tracing::warn!(%error, %id, "cannot take away a conversation; it is tried again");
             }
+        }
+        Ok(())
+    }
+
+    /// Takes away what a deleted conversation held.
+    async fn clear_away(&self, id: ConversationId) -> StoreResult<()> {
+        while self
+            .run(Manner::Transaction, move |connection| Box::pin(purge::slice(connection, id)))
+            .await?
+        {
+            tokio::time::sleep(BETWEEN_SLICES).await;
         }
         Ok(())
     }

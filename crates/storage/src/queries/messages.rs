@@ -5,7 +5,7 @@ use diesel::{
     },
     prelude::*,
     query_builder::{AstPass, QueryFragment, QueryId},
-    sql_types::Nullable,
+    sql_types::{Bool, Nullable},
 };
 
 use crate::types::sql::Id;
@@ -51,4 +51,28 @@ answered! {
 answered! {
     /// Who wrote the answered message.
     AnsweredSender, "sender_id"
+}
+
+/// Somebody wrote the message: it is not the server's own word (kind 3).
+///
+/// Said without a parameter, for which PostgreSQL would expect nearly all messages to be left out.
+#[derive(Clone, Copy, Debug, QueryId)]
+pub(crate) struct IsSaid;
+
+impl Expression for IsSaid {
+    type SqlType = Bool;
+}
+
+impl ValidGrouping<()> for IsSaid {
+    type IsAggregate = Never;
+}
+
+impl<Q> AppearsOnTable<Q> for IsSaid {}
+impl<Q> SelectableExpression<Q> for IsSaid {}
+
+impl<DB: Backend> QueryFragment<DB> for IsSaid {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        out.push_sql("messages.kind <> 3");
+        Ok(())
+    }
 }

@@ -8,13 +8,22 @@ mod limit;
 mod locked;
 mod messages;
 mod named;
+mod reactions;
+mod receipts;
+mod unread;
 mod users;
 
 pub(crate) use self::{
-    conversations::{Unread, activity, is_current, is_shown, memberships},
+    conversations::{
+        IN_CHARGE, IsBlocked, IsMember, IsShownToMe, activity, is_current, is_shown, joined_seq,
+        memberships,
+    },
     limit::{at_most, one_more},
     locked::{kept_account, locked},
-    messages::{AnsweredId, AnsweredSender},
-    named::{AccountAmong, PlaceOf},
+    messages::{AnsweredId, AnsweredSender, IsSaid},
+    named::{AccountAmong, ConversationAmong, HeadAmong, PlaceOf},
+    reactions::ReactionsTo,
+    receipts::FirstAdvance,
+    unread::Unread,
     users::people,
 };

@@ -11,10 +11,62 @@ use diesel::{
 
 use crate::types::{Key, sql::Id};
 
-/// The account is one of those that a query finds: each of them is looked up, however many there
-/// are of whom the query knows nothing.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct AccountAmong<Q>(pub(crate) Q);
+/// Makes a condition: the row is one of those that a query finds. Each of them is looked up, however
+/// many there are of which the query knows nothing.
+macro_rules! among {
+    ($(#[$doc:meta])* $name:ident, $column:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub(crate) struct $name<Q>(pub(crate) Q);
+
+        impl<Q> Expression for $name<Q> {
+            type SqlType = Bool;
+        }
+
+        impl<Q> ValidGrouping<()> for $name<Q> {
+            type IsAggregate = Never;
+        }
+
+        impl<Q, S> AppearsOnTable<S> for $name<Q> {}
+        impl<Q, S> SelectableExpression<S> for $name<Q> {}
+
+        impl<Q> QueryId for $name<Q> {
+            type QueryId = ();
+            const HAS_STATIC_QUERY_ID: bool = false;
+        }
+
+        impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for $name<Q> {
+            fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+                out.push_sql(concat!($column, " = ANY (ARRAY("));
+                self.0.walk_ast(out.reborrow())?;
+                out.push_sql("))");
+                Ok(())
+            }
+        }
+
+        impl<Q: QueryFragment<Sqlite>> QueryFragment<Sqlite> for $name<Q> {
+            fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+                out.push_sql(concat!($column, " IN ("));
+                self.0.walk_ast(out.reborrow())?;
+                out.push_sql(")");
+                Ok(())
+            }
+        }
+    };
+}
+
+among! {
+    /// The account is one of those that a query finds.
+    AccountAmong, "users.id"
+}
+among! {
+    /// The conversation is one of those that a query finds.
+    ConversationAmong, "conversations.id"
+}
+among! {
+    /// The head is that of one of the conversations that a query finds.
+    HeadAmong, "heads.conversation_id"
+}
 
 /// The place is that of one of those named, in a conversation that may be long.
 #[derive(Clone, Debug)]
@@ -23,53 +75,20 @@ pub(crate) struct PlaceOf {
     pub(crate) users: Vec<Key>,
 }
 
-impl<Q> Expression for AccountAmong<Q> {
-    type SqlType = Bool;
-}
-
 impl Expression for PlaceOf {
     type SqlType = Bool;
-}
-
-impl<Q> ValidGrouping<()> for AccountAmong<Q> {
-    type IsAggregate = Never;
 }
 
 impl ValidGrouping<()> for PlaceOf {
     type IsAggregate = Never;
 }
 
-impl<Q, S> AppearsOnTable<S> for AccountAmong<Q> {}
-impl<Q, S> SelectableExpression<S> for AccountAmong<Q> {}
 impl<S> AppearsOnTable<S> for PlaceOf {}
 impl<S> SelectableExpression<S> for PlaceOf {}
-
-impl<Q> QueryId for AccountAmong<Q> {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
 
 impl QueryId for PlaceOf {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for AccountAmong<Q> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("users.id = ANY (ARRAY(");
-        self.0.walk_ast(out.reborrow())?;
-        out.push_sql("))");
-        Ok(())
-    }
-}
-
-impl<Q: QueryFragment<Sqlite>> QueryFragment<Sqlite> for AccountAmong<Q> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_sql("users.id IN (");
-        self.0.walk_ast(out.reborrow())?;
-        out.push_sql(")");
-        Ok(())
-    }
 }
 
 impl QueryFragment<Pg> for PlaceOf {

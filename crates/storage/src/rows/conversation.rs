@@ -1,6 +1,6 @@
 use diesel::prelude::*;
 use kith_domain::{
-    conversation::{Conversation, Head, Kind, Posting},
+    conversation::{Conversation, Head, Kind, Posting, SMALL},
     text::{Description, Name},
 };
 use kith_ports::StoreError;
@@ -90,6 +90,11 @@ impl From<HeadRow> for Head {
             last_message_at: row.last_message_at.map(Into::into),
         }
     }
+}
+
+/// Whether a conversation with so many members is small.
+pub(crate) fn is_small(member_count: i32) -> bool {
+    i64::from(member_count) <= i64::from(SMALL)
 }
 
 /// The number that stands for a kind.

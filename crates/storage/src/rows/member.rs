@@ -2,7 +2,7 @@ use diesel::prelude::*;
 use kith_domain::{
     conversation::{Head, Membership},
     group::Role,
-    receipt::Watermarks,
+    receipt::{Mark, Watermarks},
 };
 use kith_ports::StoreError;
 
@@ -31,6 +31,8 @@ pub(crate) struct MemberRow {
     pub(crate) pinned: bool,
     pub(crate) archived: bool,
     pub(crate) hidden: bool,
+    pub(crate) joined_seq: Option<i64>,
+    pub(crate) joined_version: Option<i64>,
 }
 
 impl MemberRow {
@@ -47,13 +49,34 @@ impl MemberRow {
         Ok(Membership {
             role: self.role()?,
             first_seq: self.first_seq,
-            marks: self.marks(),
+            marks: self.own_marks(),
             joined_at: self.joined_at.into(),
             muted_until: self.muted_until.map(Into::into),
             pinned: self.pinned,
             archived: self.archived,
             hidden: self.is_hidden(head.last_seq),
         })
+    }
+
+    /// The first message that came after he did, whatever he has hidden since.
+    pub(crate) fn joined_seq(&self) -> i64 {
+        self.joined_seq.unwrap_or(self.first_seq)
+    }
+
+    /// The number of the change that brought him.
+    pub(crate) fn joined_version(&self) -> i64 {
+        self.joined_version.unwrap_or(1)
+    }
+
+    /// Whether he is in charge, or was.
+    pub(crate) fn has_been_in_charge(&self) -> bool {
+        self.role > 0 || self.version > self.joined_version()
+    }
+
+    /// The marks as the member sees them himself: what came before his first message, because he
+    /// joined later or has hidden it, is nothing for him to read. Others see how far he came.
+    fn own_marks(&self) -> Watermarks {
+        self.marks().merged(Watermarks::starting_after(self.first_seq - 1))
     }
 
     /// How far the member has received and read.
@@ -83,5 +106,13 @@ const fn role(number: i16) -> Option<Role> {
         1 => Some(Role::Admin),
         2 => Some(Role::Owner),
         _ => None,
+    }
+}
+
+/// The number that stands for a watermark.
+pub(crate) const fn mark_number(mark: Mark) -> i16 {
+    match mark {
+        Mark::Delivered => 1,
+        Mark::Read => 2,
     }
 }

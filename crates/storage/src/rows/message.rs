@@ -1,7 +1,8 @@
 use diesel::prelude::*;
 use kith_domain::{
-    message::{Message, MessageKind, ReplyRef},
-    text::{ClientMessageId, Content},
+    UserId,
+    message::{Body, Message, MessageKind, ReplyRef, SystemEvent},
+    text::{ClientMessageId, Content, Name},
 };
 use kith_ports::StoreError;
 
@@ -29,6 +30,11 @@ pub(crate) struct MessageRow {
     pub(crate) edited_at: Option<Moment>,
     pub(crate) deleted_at: Option<Moment>,
     pub(crate) pinned_at: Option<Moment>,
+    pub(crate) event: Option<i16>,
+    pub(crate) subject: Option<Key>,
+    pub(crate) mentions: Option<Vec<u8>>,
+    /// It was edited, deleted, pinned or reacted to after it was sent.
+    pub(crate) revised: bool,
     #[diesel(select_expression = AnsweredId, select_expression_type = AnsweredId)]
     pub(crate) answered_id: Option<Key>,
     #[diesel(select_expression = AnsweredSender, select_expression_type = AnsweredSender)]
@@ -55,6 +61,7 @@ impl TryFrom<MessageRow> for Message {
                 ));
             }
         };
+        let body = body(&row)?;
         Ok(Self {
             id: row.id.into(),
             conversation_id: row.conversation_id.into(),
@@ -63,11 +70,12 @@ impl TryFrom<MessageRow> for Message {
             sender_id: row.sender_id.into(),
             client_message_id: ClientMessageId::parse(&row.client_message_id)
                 .map_err(|error| corrupt(TABLE, id, "client_message_id", error))?,
-            kind: kind(row.kind).ok_or_else(|| unknown(TABLE, id, "kind", row.kind))?,
-            content: text(row.content.as_deref(), Content::parse, |error| {
-                corrupt(TABLE, id, "content", error)
-            })?,
+            body,
             reply_to,
+            mentions: mentioned(row.mentions.as_deref().unwrap_or_default())
+                .ok_or_else(|| corrupt(TABLE, id, "mentions", "does not hold ids"))?,
+            // They stand in a table of their own; see `stores::reactions`.
+            reactions: Vec::new(),
             created_at: row.created_at.into(),
             edited_at: row.edited_at.map(Into::into),
             deleted_at: row.deleted_at.map(Into::into),
@@ -75,6 +83,55 @@ impl TryFrom<MessageRow> for Message {
         })
     }
 }
+
+/// What a row says.
+fn body(row: &MessageRow) -> Result<Body, StoreError> {
+    const TABLE: &str = "messages";
+    let id = row.id.0;
+    if row.kind != NOTED {
+        return Ok(Body::Said {
+            kind: kind(row.kind).ok_or_else(|| unknown(TABLE, id, "kind", row.kind))?,
+            content: text(row.content.as_deref(), Content::parse, |error| {
+                corrupt(TABLE, id, "content", error)
+            })?,
+        });
+    }
+    let name =
+        text(row.content.as_deref(), Name::parse, |error| corrupt(TABLE, id, "content", error))?;
+    match (row.event, row.subject, name) {
+        (Some(0), Some(user), None) => Ok(Body::Noted(SystemEvent::MemberAdded(user.into()))),
+        (Some(1), Some(user), None) => Ok(Body::Noted(SystemEvent::MemberRemoved(user.into()))),
+        (Some(2), None, None) => Ok(Body::Noted(SystemEvent::MemberLeft)),
+        (Some(3), None, Some(name)) => Ok(Body::Noted(SystemEvent::Renamed(name))),
+        _ => Err(corrupt(TABLE, id, "event, subject, content", "tell nothing that happens")),
+    }
+}
+
+/// The columns of a system message: event, subject, content.
+pub(crate) fn noted(event: &SystemEvent) -> (i16, Option<Key>, Option<&str>) {
+    match event {
+        SystemEvent::MemberAdded(user) => (0, Some((*user).into()), None),
+        SystemEvent::MemberRemoved(user) => (1, Some((*user).into()), None),
+        SystemEvent::MemberLeft => (2, None, None),
+        SystemEvent::Renamed(name) => (3, None, Some(name.as_str())),
+    }
+}
+
+/// The ids in a column of mentions; `None` if it holds something else.
+pub(crate) fn mentioned(bytes: &[u8]) -> Option<Vec<UserId>> {
+    let (ids, rest) = bytes.as_chunks::<16>();
+    let ids = ids.iter().map(|id| UserId::from_uuid(uuid::Uuid::from_bytes(*id)));
+    rest.is_empty().then(|| ids.collect())
+}
+
+/// A column of mentions; null where there are none.
+pub(crate) fn mentions_column(users: &[UserId]) -> Option<Vec<u8>> {
+    let bytes = || users.iter().flat_map(|user| *user.as_uuid().as_bytes()).collect();
+    (!users.is_empty()).then(bytes)
+}
+
+/// The kind of system messages.
+pub(crate) const NOTED: i16 = 3;
 
 /// The number that stands for a kind of message.
 pub(crate) const fn message_kind_number(kind: MessageKind) -> i16 {

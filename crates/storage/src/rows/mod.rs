@@ -4,6 +4,7 @@
 //! hold what it must is [`StoreError::Corrupt`], never skipped and never mended in silence.
 
 mod conversation;
+mod invite;
 mod member;
 mod message;
 mod session;
@@ -15,9 +16,10 @@ use kith_domain::text::TextError;
 use kith_ports::StoreError;
 
 pub(crate) use self::{
-    conversation::{ConversationRow, HeadRow, kind_number, posting_number},
-    member::{MemberRow, role_number},
-    message::{MessageRow, message_kind_number},
+    conversation::{ConversationRow, HeadRow, is_small, kind_number, posting_number},
+    invite::InviteRow,
+    member::{MemberRow, mark_number, role_number},
+    message::{MessageRow, NOTED, mentioned, mentions_column, message_kind_number, noted},
     session::SessionRow,
     user::{UserRow, visibility_number},
 };

@@ -25,6 +25,14 @@ macro_rules! transact {
     };
 }
 
+/// Runs statements as `transact!` does. There is one writer, who meets nobody in a circle.
+macro_rules! insist {
+    ($store:ident, [$($owned:ident),*] $work:ident($($argument:expr),*)) => {
+        transact!($store, $work($($argument),*))
+    };
+}
+
+mod advances;
 mod checkpoint;
 mod connection;
 mod error;
@@ -52,6 +60,9 @@ use self::{
     threads::{PurgeList, StartError, Threads},
 };
 use crate::{MigrationState, failure::Work};
+
+/// Whether the statements that `query!` runs all see the same state, should they be several.
+const QUERIES_SEE_ONE_STATE: bool = true;
 
 /// How a database is opened.
 #[derive(Clone, Copy, Debug)]

@@ -11,7 +11,7 @@ use kith_domain::{
     ConversationId, MessageId, Refusal, Timestamp, UserId,
     conversation::{Conversation, Head, Seq, Version},
     group::{Action, may},
-    message::{Digest, Message, ReplyRef},
+    message::{Message, ReplyRef},
 };
 use kith_ports::{
     StoreError,
@@ -22,16 +22,16 @@ use super::{
     Backend,
     stores::{
         log::{
-            Outcome, direct,
+            Outcome, direct, mentions,
             sends::{duplicate, no_such_reply, numbered},
-            working_set::{Standing, WorkingSet},
+            working_set::WorkingSet,
         },
         messages::first_visible,
     },
 };
 use crate::{
     failure::{Work, cause},
-    rows::message_kind_number,
+    rows::{NOTED, mentions_column, message_kind_number},
     schema::messages,
     statement::statement,
     types::{
@@ -54,9 +54,10 @@ statement! {
         reply_to: Option<i64>,
         version: i64,
         created_at: Moment,
+        mentions: Option<Vec<u8>>,
     } {
         "INSERT INTO messages (conversation_id, seq, id, sender_id, client_message_id, digest, \
-         kind, content, reply_to, version, created_at, revised) VALUES (",
+         kind, content, reply_to, version, created_at, mentions, revised) VALUES (",
         {conversation_id: Id}, ", ",
         {seq: BigInt}, ", ",
         {id: Id}, ", ",
@@ -67,7 +68,8 @@ statement! {
         {content: Text}, ", ",
         {reply_to: Nullable<BigInt>}, ", ",
         {version: BigInt}, ", ",
-        {created_at: At}, ", FALSE)",
+        {created_at: At}, ", ",
+        {mentions: Nullable<Binary>}, ", FALSE)",
     }
 }
 
@@ -94,9 +96,10 @@ pub(super) fn send(
             return Ok(before.unwrap_or_else(|| Err(refusal.into())));
         }
     };
-    let message = numbered(&conversation, next(head), at, send, reply_to);
+    let mentions = mentions::members_named(set, id, mentions::names(&send.content))?;
+    let message = numbered(&conversation, next(head), at, send, reply_to, mentions);
     let caught_up = has_caught_up(set, behind, id, send.sender_id)?;
-    if !insert(set, &message, send.digest)? {
+    if !insert(set, &message, send)? {
         return match duplicate(set.connection, &conversation, send)? {
             Some(outcome) => Ok(outcome),
             None => Err(id_is_taken(send.id).into()),
@@ -122,11 +125,12 @@ fn first(
         return Ok(Err(no_such_reply().into()));
     }
     let (conversation, head) = (Arc::clone(&slot.conversation), slot.head);
-    let message = numbered(&conversation, next(head), at, send, None);
-    if !insert(set, &message, send.digest)? {
+    set.create(slot, members);
+    let mentions = mentions::members_named(set, id, mentions::names(&send.content))?;
+    let message = numbered(&conversation, next(head), at, send, None, mentions);
+    if !insert(set, &message, send)? {
         return Err(id_is_taken(send.id).into());
     }
-    set.create(slot, members);
     advance(set, &message, true)?;
     Ok(Ok(Applied::Sent { message: Arc::new(message), conversation }))
 }
@@ -139,9 +143,7 @@ fn judge(
 ) -> Work<Result<Option<ReplyRef>, Refusal>> {
     let id = conversation.id;
     let sender = set.person(id, send.sender_id)?;
-    let Some(place) = sender.current().filter(|_| sender.standing == Standing::Living) else {
-        return Ok(Err(Refusal::not_a_member()));
-    };
+    let Some(place) = sender.present() else { return Ok(Err(Refusal::not_a_member())) };
     let (role, first_seq) = (place.role()?, place.first_seq);
     if let Err(refusal) = may(conversation.kind, conversation.posting, role, Action::Send) {
         return Ok(Err(refusal));
@@ -150,6 +152,9 @@ fn judge(
         let standing = set.person(id, peer)?.standing;
         if let Err(refusal) = direct::reachable(standing, "to") {
             return Ok(Err(refusal));
+        }
+        if set.have_blocked(send.sender_id, peer)? {
+            return Ok(Err(Refusal::blocked()));
         }
     }
     let Some(answered) = send.reply_to else { return Ok(Ok(None)) };
@@ -181,7 +186,9 @@ fn has_caught_up(
 ) -> Work<bool> {
     let last_seq = set.slot(id).map_or(0, |slot| slot.head.last_seq);
     let person = set.person(id, user)?;
-    let Some(read_seq) = person.current().map(|place| place.read_seq) else { return Ok(false) };
+    let Some(place) = person.current() else { return Ok(false) };
+    // What came before he joined, or was hidden by him, is not his to read.
+    let read_seq = place.read_seq.max(place.first_seq - 1);
     if read_seq >= last_seq {
         return Ok(true);
     }
@@ -193,6 +200,7 @@ fn has_caught_up(
         .filter(messages::seq.gt(read_seq))
         .filter(messages::sender_id.ne(Key::from(user)))
         .filter(messages::deleted_at.is_null())
+        .filter(messages::kind.ne(NOTED))
         .select(messages::seq)
         .get_result(set.connection)
         .optional()?;
@@ -210,19 +218,20 @@ const fn next(head: Head) -> (Seq, Version) {
 /// Stores a message. `false`, with nothing written, if one of its keys is there already.
 ///
 /// Trying is cheaper than looking first: almost every send is the first with its id.
-fn insert(set: &mut WorkingSet<'_>, message: &Message, digest: Digest) -> Work<bool> {
+fn insert(set: &mut WorkingSet<'_>, message: &Message, send: &Send) -> Work<bool> {
     let inserted = InsertMessage {
         conversation_id: &message.conversation_id.into(),
         seq: &message.seq,
         id: &message.id.into(),
         sender_id: &message.sender_id.into(),
         client_message_id: message.client_message_id.as_str(),
-        digest: &digest.0,
-        kind: &message_kind_number(message.kind),
-        content: message.content.as_ref().map_or("", |content| content.as_str()),
+        digest: &send.digest.0,
+        kind: &message_kind_number(send.kind),
+        content: send.content.as_str(),
         reply_to: &message.reply_to.map(|reply| reply.seq),
         version: &message.version,
         created_at: &message.created_at.into(),
+        mentions: &mentions_column(&message.mentions),
     }
     .execute(set.connection);
     match inserted {

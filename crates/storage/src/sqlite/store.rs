@@ -76,11 +76,13 @@ statement! {
         pinned: bool,
         archived: bool,
         hidden: bool,
+        joined_seq: Option<i64>,
+        joined_version: Option<i64>,
         changed: i64,
     } {
         "INSERT INTO members (conversation_id, user_id, role, joined_at, first_seq, left_seq, \
          version, delivered_seq, delivered_at, read_seq, read_at, muted_until, pinned, archived, \
-         hidden, changed) VALUES (",
+         hidden, joined_seq, joined_version, changed) VALUES (",
         {conversation_id: Id}, ", ",
         {user_id: Id}, ", ",
         {role: SmallInt}, ", ",
@@ -96,6 +98,8 @@ statement! {
         {pinned: Bool}, ", ",
         {archived: Bool}, ", ",
         {hidden: Bool}, ", ",
+        {joined_seq: Nullable<BigInt>}, ", ",
+        {joined_version: Nullable<BigInt>}, ", ",
         {changed: BigInt},
         ") ",
         REPLACE_MEMBER,
@@ -125,6 +129,8 @@ pub(super) fn put_members(
             pinned: &place.pinned,
             archived: &place.archived,
             hidden: &place.hidden,
+            joined_seq: &place.joined_seq,
+            joined_version: &place.joined_version,
             changed: &changed,
         }
         .execute(connection)?;

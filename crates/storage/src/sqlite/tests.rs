@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use diesel::{connection::SimpleConnection, prelude::*, sql_types::Text, sqlite::SqliteConnection};
 use diesel_migrations::MigrationHarness;
-use kith_domain::ConversationId;
+use kith_domain::{ConversationId, group::MemberChange, receipt::Watermarks};
 use kith_ports::{
-    ConversationStore, HistorySelector, MessageStore, StoreError, SyncRead, UserStore,
+    Advance, ConversationStore, HistorySelector, MessageStore, ReceiptStore, StoreError, SyncRead,
+    UserStore,
     log::{Applied, Change, Command, ConversationLog},
 };
 use kith_testkit::build::{self, at, user_id};
@@ -82,11 +83,11 @@ async fn reopening_keeps_everything() {
     let database = Database::new();
     let sqlite = database.open();
     let (group, _) = furnish(&sqlite).await;
-    let before = sqlite.card(user_id(2), group).await.unwrap();
+    let before = ConversationStore::card(&sqlite, user_id(2), group).await.unwrap();
     let horizon = sqlite.horizon().await.unwrap();
     drop(sqlite);
     let sqlite = database.open();
-    assert_eq!(sqlite.card(user_id(2), group).await.unwrap(), before);
+    assert_eq!(ConversationStore::card(&sqlite, user_id(2), group).await.unwrap(), before);
     assert_eq!(sqlite.horizon().await.unwrap(), horizon, "the same database");
     apply(&sqlite, build::send_to(group, 9, user_id(1), "more")).await;
     let SyncRead::Body(body) = sqlite.sync(user_id(2), Some(horizon), 10).await.unwrap() else {
@@ -122,7 +123,7 @@ async fn closing_finishes_what_waits_and_refuses_what_comes() {
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
     drop(sqlite);
     let sqlite = database.open();
-    let card = sqlite.card(user_id(1), group).await.unwrap().unwrap();
+    let card = ConversationStore::card(&sqlite, user_id(1), group).await.unwrap().unwrap();
     assert_eq!(card.head.last_seq, stored);
 }
 
@@ -136,12 +137,13 @@ async fn a_newer_database_is_refused_and_left_alone() {
         .unwrap();
     let error = database.open_error();
     let OpenError::Newer { found, known } = &error else { panic!("unexpected {error:?}") };
-    assert_eq!((found.as_str(), known.as_str()), ("29991231000001", "20261120000001"));
+    assert_eq!((found.as_str(), known.as_str()), ("29991231000001", "20261121000002"));
     assert!(error.to_string().contains("run a newer version"));
     let states = Sqlite::migration_status(&database.path()).unwrap();
     let applied: Vec<_> =
         states.iter().map(|state| (state.version.as_str(), state.applied)).collect();
-    assert_eq!(applied, [("20261120000001", true), ("29991231000001", true)]);
+    let expected = [("20261120000001", true), ("20261121000002", true), ("29991231000001", true)];
+    assert_eq!(applied, expected);
 }
 
 #[test]
@@ -191,12 +193,16 @@ fn a_directory_that_is_not_there_is_told() {
 fn the_status_of_a_database_that_is_not_there_makes_none() {
     let database = Database::new();
     let states = Sqlite::migration_status(&database.path()).unwrap();
-    let first = crate::MigrationState {
-        version: String::from("20261120000001"),
-        name: String::from("2026-11-20-000001_initial"),
+    let missing = |version, name| crate::MigrationState {
+        version: String::from(version),
+        name: String::from(name),
         applied: false,
     };
-    assert_eq!(states, [first]);
+    let expected = [
+        missing("20261120000001", "2026-11-20-000001_initial"),
+        missing("20261121000002", "2026-11-21-000002_conversing"),
+    ];
+    assert_eq!(states, expected);
     assert!(!database.path().exists());
 }
 
@@ -214,12 +220,40 @@ fn migrations_go_up_down_and_up() {
     assert_eq!(lines(&mut database.connection(), tables), before);
 }
 
+/// What was before knows no system messages.
+#[tokio::test]
+async fn notes_are_deleted_messages_when_they_are_taken_back() {
+    let database = Database::new();
+    let sqlite = database.open();
+    let (group, _) = furnish(&sqlite).await;
+    let member_epoch = sqlite.snapshot(group, &[]).await.unwrap().unwrap().head.member_epoch;
+    let leaving = [MemberChange::Leaves(user_id(2))];
+    let change = build::members(user_id(2), &leaving, 900, member_epoch);
+    let leaving = Command { conversation_id: group, at: at(9), change };
+    sqlite.apply([leaving].into()).await.unwrap().remove(0).unwrap();
+    drop(sqlite);
+    let mut connection = database.connection();
+    let notes = "SELECT kind || ' ' || (content IS NULL) || ' ' || coalesce(deleted_at = created_at, 0) AS line \
+                 FROM messages ORDER BY created_at DESC LIMIT 1";
+    assert_eq!(lines(&mut connection, notes)[0][..1], *"3");
+    connection.revert_last_migration(migrate::MIGRATIONS).unwrap();
+    assert_eq!(lines(&mut connection, notes), ["0 1 1"]);
+    drop(connection);
+    let sqlite = database.open();
+    let page =
+        sqlite.history(user_id(1), group, HistorySelector::Newest, 1).await.unwrap().unwrap();
+    let message = &page.items[0].message;
+    assert!(message.deleted_at.is_some() && !message.is_system(), "{message:?}");
+}
+
 #[rstest]
 #[case("UPDATE members SET role = 9", "members", "role")]
 #[case("UPDATE conversations SET kind = 7 WHERE kind = 1", "conversations", "kind")]
 #[case("UPDATE messages SET kind = -1", "messages", "kind")]
 #[case("UPDATE messages SET content = 'a' || char(0)", "messages", "content")]
 #[case("UPDATE messages SET reply_to = 99", "messages", "reply_to")]
+#[case("UPDATE messages SET mentions = x'0102'", "messages", "mentions")]
+#[case("UPDATE messages SET kind = 3, event = 9", "messages", "event")]
 #[tokio::test]
 async fn a_corrupt_row_is_named(
     #[case] damage: &str,
@@ -230,7 +264,7 @@ async fn a_corrupt_row_is_named(
     let sqlite = database.open();
     let (group, _) = furnish(&sqlite).await;
     database.connection().batch_execute(damage).unwrap();
-    match sqlite.card(user_id(2), group).await.unwrap_err() {
+    match ConversationStore::card(&sqlite, user_id(2), group).await.unwrap_err() {
         StoreError::Corrupt { table, id, what } => {
             assert_eq!(table, in_table);
             assert!(!id.is_empty() && what.starts_with(column), "{id}: {what}");
@@ -290,7 +324,7 @@ async fn a_full_disk_is_told_and_forgiven() {
         assert!(stored < 100, "the disk never filled");
     };
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
-    let card = sqlite.card(user_id(1), group).await.unwrap().unwrap();
+    let card = ConversationStore::card(&sqlite, user_id(1), group).await.unwrap().unwrap();
     assert_eq!(card.head.last_seq, stored, "reading goes on, nothing half done");
     limit("PRAGMA max_page_count = 4294967294").await.unwrap();
     let sent = apply(&sqlite, build::send_to(group, 999, user_id(1), &text)).await;
@@ -304,19 +338,36 @@ async fn a_deleted_conversation_loses_its_messages_in_the_end() {
     let (group, _) = furnish(&sqlite).await;
     let batch: Vec<_> = (100..1_300).map(|n| build::send_to(group, n, user_id(1), "x")).collect();
     sqlite.apply(batch.into()).await.unwrap();
+    let chat = ConversationId::direct(user_id(1), user_id(2));
+    for (conversation_id, n) in [(group, 1_100), (chat, 6)] {
+        let change = build::reaction(build::message_id(n), user_id(2), "👍");
+        apply(&sqlite, Command { conversation_id, at: at(8), change }).await;
+    }
+    let advances: Vec<_> = (1..=300)
+        .flat_map(|seq| [(group, 2, seq), (group, 3, seq), (chat, 2, seq)])
+        .map(|(conversation_id, user, seq)| {
+            let to = Watermarks { delivered: seq, read: seq };
+            Advance { conversation_id, user_id: user_id(user), to, at: at(8) }
+        })
+        .collect();
+    for batch in advances.chunks(3) {
+        sqlite.advance(batch.into()).await.unwrap();
+    }
     let change = Change::Remove { member_epoch: 1 };
     apply(&sqlite, Command { conversation_id: group, at: at(9), change }).await;
-    let count = "SELECT CAST(count(*) AS TEXT) AS line FROM messages";
     let left = async || {
+        let count = "SELECT count(*) || ' ' || (SELECT count(*) FROM reactions) || ' ' || \
+                     (SELECT count(*) FROM receipts) AS line FROM messages";
         sqlite.read(move |connection| Ok(lines(connection, count))).await.unwrap()[0].clone()
     };
     for _ in 0..500 {
-        if left().await == "1" {
+        // Of each those of the chat.
+        if left().await == "1 1 2" {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    panic!("{} messages are left", left().await);
+    panic!("{} messages, reactions and advances are left", left().await);
 }
 
 #[tokio::test]

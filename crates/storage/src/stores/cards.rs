@@ -9,12 +9,16 @@ use diesel::prelude::*;
 use kith_domain::{
     ConversationId, UserId,
     conversation::{Conversation, Head, Kind, Seq},
-    message::Message,
+    group::{Action, may},
     user::User,
 };
-use kith_ports::{ConversationCard, StoreError, Unread as UnreadCount};
+use kith_ports::{ConversationCard, MessageCard, StoreError, Unread as UnreadCount};
 
-use super::{Connection, RunQueryDsl, either, messages::first_visible, users};
+use super::{
+    Connection, RunQueryDsl, either,
+    shown::{Sight, show},
+    users,
+};
 use crate::{
     failure::Work,
     queries::{Unread, is_current, memberships},
@@ -38,9 +42,20 @@ impl Place {
         Ok(Self { member, conversation: conversation.try_into()?, head: head.into() })
     }
 
+    /// How the member sees its messages.
+    pub(super) const fn sight(&self) -> Sight {
+        Sight::new(&self.conversation, self.member.first_seq)
+    }
+
     /// The first message that the member sees.
-    pub(super) fn first_visible(&self) -> Seq {
-        first_visible(self.conversation.kind, self.member.first_seq)
+    pub(super) const fn first_visible(&self) -> Seq {
+        self.sight().from
+    }
+
+    /// Whether the member may see who all the members are.
+    pub(super) fn lists_members(&self) -> Result<bool, StoreError> {
+        let (kind, posting) = (self.conversation.kind, self.conversation.posting);
+        Ok(may(kind, posting, self.member.role()?, Action::ListMembers).is_ok())
     }
 
     /// Whether the member sees any message.
@@ -86,13 +101,13 @@ pub(super) async fn dress(
     places: Vec<Place>,
 ) -> Work<Vec<ConversationCard>> {
     let ids: Vec<Key> = places.iter().map(|place| place.conversation.id.into()).collect();
-    let with_messages: Vec<Key> = places
+    let with_messages: HashMap<Key, Sight> = places
         .iter()
         .filter(|place| place.sees_any())
-        .map(|place| place.conversation.id.into())
+        .map(|place| (place.conversation.id.into(), place.sight()))
         .collect();
     let unread = unread(connection, viewer, &ids).await?;
-    let mut newest = newest(connection, &with_messages).await?;
+    let mut newest = newest(connection, viewer, &with_messages).await?;
     let peers: Vec<UserId> =
         places.iter().filter_map(|place| place.conversation.peer_of(viewer)).collect();
     let peers: HashMap<UserId, User> =
@@ -138,16 +153,20 @@ async fn unread(
         [id] => query.filter(members::conversation_id.eq(id)).load(connection).await?,
         ids => query.filter(members::conversation_id.eq_any(ids)).load(connection).await?,
     };
-    let count = |count| UnreadCount { count: u32::try_from(count).unwrap_or(UnreadCount::MOST) };
-    Ok(rows.into_iter().map(|(id, number)| (id.into(), count(number))).collect())
+    let unpacked = rows.into_iter().map(|(id, number)| {
+        let (count, mentions) = Unread::unpack(number);
+        (id.into(), UnreadCount { count, mentions })
+    });
+    Ok(unpacked.collect())
 }
 
-/// The newest messages of conversations.
+/// The newest messages of conversations that `viewer` sees so.
 #[either]
 async fn newest(
     connection: &mut Connection,
-    ids: &[Key],
-) -> Work<HashMap<ConversationId, Message>> {
+    viewer: UserId,
+    sights: &HashMap<Key, Sight>,
+) -> Work<HashMap<ConversationId, MessageCard>> {
     let query = messages::table
         .inner_join(
             heads::table.on(heads::conversation_id
@@ -155,16 +174,17 @@ async fn newest(
                 .and(heads::last_seq.eq(messages::seq))),
         )
         .select(MessageRow::as_select());
-    let rows: Vec<MessageRow> = match ids {
+    let ids: Vec<Key> = sights.keys().copied().collect();
+    let rows: Vec<MessageRow> = match ids.as_slice() {
         [] => Vec::new(),
         // The plan for one is kept; a list is planned each time.
         [id] => query.filter(heads::conversation_id.eq(id)).load(connection).await?,
         ids => query.filter(heads::conversation_id.eq_any(ids)).load(connection).await?,
     };
-    rows.into_iter()
-        .map(|row| {
-            let message: Message = row.try_into()?;
-            Ok((message.conversation_id, message))
-        })
-        .collect()
+    let rows = rows
+        .into_iter()
+        .filter_map(|row| Some((*sights.get(&row.conversation_id)?, row)))
+        .collect();
+    let cards = show(connection, viewer, rows).await?;
+    Ok(cards.into_iter().map(|card| (card.message.conversation_id, card)).collect())
 }

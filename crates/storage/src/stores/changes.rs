@@ -3,17 +3,17 @@
 use diesel::prelude::*;
 use kith_domain::{
     ConversationId, UserId,
-    conversation::Version,
-    group::{Action, Role, may},
-    message::Message,
+    conversation::{Kind, Version},
+    group::Role,
 };
-use kith_ports::{Changes, MemberRow as Member, StoreError};
+use kith_ports::{Changes, MemberRow as Member, MessageCard};
 
 use super::{
     Connection, RunQueryDsl,
     cards::{Place, dress, place},
     conversations::listed,
     either,
+    shown::show,
 };
 use crate::{
     failure::Work,
@@ -36,7 +36,10 @@ pub(super) async fn changes(
 ) -> Work<Option<Changes>> {
     let Some(place) = place(connection, viewer, id).await? else { return Ok(None) };
     let now = place.head.version;
-    let behind = now.checked_sub(since).filter(|behind| (0..=MOST_BEHIND).contains(behind));
+    let behind = now
+        .checked_sub(since)
+        .filter(|behind| (0..=MOST_BEHIND).contains(behind))
+        .filter(|_| !sees_other_members(&place, since));
     let (until, messages, members) = match behind {
         Some(0) | None => (now, Vec::new(), Vec::new()),
         Some(_) => since_version(connection, viewer, &place, since, limit).await?,
@@ -52,6 +55,15 @@ pub(super) async fn changes(
     }))
 }
 
+/// Whether the viewer has had another role since then where one's role decides which members one sees:
+/// what is missing, or too much, did not change.
+fn sees_other_members(place: &Place, since: Version) -> bool {
+    let member = &place.member;
+    place.conversation.kind == Kind::Channel
+        && member.version > since
+        && member.version > member.joined_version()
+}
+
 /// The changes since, up to about `limit` of them, and the version up to which they are complete.
 #[either]
 async fn since_version(
@@ -60,7 +72,7 @@ async fn since_version(
     place: &Place,
     since: Version,
     limit: usize,
-) -> Work<(Version, Vec<Message>, Vec<Member>)> {
+) -> Work<(Version, Vec<MessageCard>, Vec<Member>)> {
     let mut messages = changed_messages(connection, place, since, limit).await?;
     let versions = member_versions(connection, place, since, limit).await?;
     let until = cut(
@@ -69,6 +81,8 @@ async fn since_version(
         place.head.version,
     );
     messages.retain(|message| message.version <= until);
+    let messages = messages.into_iter().map(|message| (place.sight(), message)).collect();
+    let messages = show(connection, viewer, messages).await?;
     let members = changed_members(connection, viewer, place, since, until).await?;
     Ok((until, messages, members))
 }
@@ -89,7 +103,7 @@ async fn changed_messages(
     place: &Place,
     since: Version,
     limit: usize,
-) -> Work<Vec<Message>> {
+) -> Work<Vec<MessageRow>> {
     let id = Key::from(place.conversation.id);
     let first = place.first_visible();
     // Each message took a version of its own, so the new ones are among the last so many.
@@ -110,13 +124,9 @@ async fn changed_messages(
         .filter(messages::revised)
         .order(messages::version.asc())
         .select(MessageRow::as_select());
-    let new: Vec<MessageRow> = one_more(limit, new).load(connection).await?;
+    let mut all: Vec<MessageRow> = one_more(limit, new).load(connection).await?;
     let revised: Vec<MessageRow> = one_more(limit, revised).load(connection).await?;
-    let mut all = new
-        .into_iter()
-        .chain(revised)
-        .map(TryInto::try_into)
-        .collect::<Result<Vec<Message>, StoreError>>()?;
+    all.extend(revised);
     all.sort_unstable_by_key(|message| message.version);
     Ok(all)
 }
@@ -144,11 +154,8 @@ async fn changed_members(
     since: Version,
     until: Version,
 ) -> Work<Vec<Member>> {
-    // Who left before the viewer joined is none of his concern. Hiding moves his first message, but
-    // not the version of his place.
-    let left_since = members::left_seq
-        .ge(place.member.first_seq - 1)
-        .or(members::version.gt(place.member.version));
+    // Who left before the viewer joined is none of his concern.
+    let left_since = members::left_seq.ge(place.member.joined_seq() - 1);
     let rows: Vec<(MemberRow, UserRow)> = people()
         .inner_join(members::table.on(members::user_id.eq(users::id)))
         .filter(members::conversation_id.eq(Key::from(place.conversation.id)))
@@ -159,11 +166,20 @@ async fn changed_members(
         .select((MemberRow::as_select(), UserRow::as_select()))
         .load(connection)
         .await?;
-    let mut all = rows.into_iter().map(listed).collect::<Result<Vec<_>, StoreError>>()?;
-    // Who may not list a channel's members learns of those in charge, and of himself.
-    let (kind, posting) = (place.conversation.kind, place.conversation.posting);
-    if may(kind, posting, place.member.role()?, Action::ListMembers).is_err() {
-        all.retain(|member| member.role > Role::Member || member.user.id == viewer);
+    let lists_members = place.lists_members()?;
+    let mut all = Vec::with_capacity(rows.len());
+    for (row, user) in rows {
+        let known = row.has_been_in_charge();
+        let mut member = listed((row, user))?;
+        // Who may not list a channel's members learns of those in charge, and of himself. One who was in
+        // charge is gone from what he sees.
+        if !lists_members && member.user.id != viewer {
+            if !known {
+                continue;
+            }
+            member.left |= member.role == Role::Member;
+        }
+        all.push(member);
     }
     Ok(all)
 }

@@ -7,22 +7,23 @@ use kith_domain::{
     conversation::{Conversation, Head, Version},
 };
 use kith_ports::{
-    Catalog, Changes, ConversationCard, ConversationStore, InboxCursor, InboxFilter, MemberCursor,
-    MemberRow as Member, MemberSnapshot, Page, Snapshot, StoreError, StoreResult, SyncFrom,
-    SyncRead, Topic,
+    Catalog, Changes, ConversationCard, ConversationStore, DirectoryCursor, InboxCursor,
+    InboxFilter, Listing, MemberCursor, MemberRow as Member, MemberSnapshot, Page, Snapshot,
+    StoreError, StoreResult, SyncFrom, SyncRead, Topic,
 };
 
 use super::{
     Connection, RunQueryDsl, Store,
     cards::{self, Place, card, dress},
     changes::changes,
+    directory::{directory, find_listing},
     either,
     store::horizon,
     sync::sync,
 };
 use crate::{
     failure::Work,
-    queries::{PlaceOf, activity, is_current, is_shown, memberships, one_more, people},
+    queries::{IN_CHARGE, PlaceOf, activity, is_current, is_shown, memberships, one_more, people},
     rows::{ConversationRow, HeadRow, MemberRow, UserRow, kind_number},
     schema::{conversations, heads, members, users},
     types::{Key, Moment},
@@ -56,6 +57,20 @@ impl ConversationStore for Store {
         limit: usize,
     ) -> StoreResult<Option<Page<Member, MemberCursor>>> {
         snapshot!(self, members(viewer, id, after, limit))
+    }
+
+    async fn directory(
+        &self,
+        viewer: UserId,
+        prefix: Option<String>,
+        after: Option<DirectoryCursor>,
+        limit: usize,
+    ) -> StoreResult<Page<Listing, DirectoryCursor>> {
+        query!(self, directory(viewer, prefix.as_deref(), after, limit))
+    }
+
+    async fn listing(&self, viewer: UserId, id: ConversationId) -> StoreResult<Option<Listing>> {
+        query!(self, find_listing(viewer, id))
     }
 
     async fn members_named(
@@ -112,10 +127,9 @@ async fn members(
     after: Option<MemberCursor>,
     limit: usize,
 ) -> Work<Option<Page<Member, MemberCursor>>> {
-    if cards::place(connection, viewer, id).await?.is_none() {
-        return Ok(None);
-    }
-    list_members(connection, id, after, limit).await.map(Some)
+    let Some(place) = cards::place(connection, viewer, id).await? else { return Ok(None) };
+    let all = place.lists_members()?;
+    list_members(connection, id, all, after, limit).await.map(Some)
 }
 
 #[either]
@@ -221,10 +235,12 @@ pub(super) fn listed((member, user): (MemberRow, UserRow)) -> Result<Member, Sto
     })
 }
 
+/// A page of all members, or of those in charge alone.
 #[either]
 async fn list_members(
     connection: &mut Connection,
     id: ConversationId,
+    all: bool,
     after: Option<MemberCursor>,
     limit: usize,
 ) -> Work<Page<Member, MemberCursor>> {
@@ -235,6 +251,9 @@ async fn list_members(
         .order((members::joined_at.asc(), members::user_id.asc()))
         .select((MemberRow::as_select(), UserRow::as_select()))
         .into_boxed();
+    if !all {
+        query = query.filter(sql::<Bool>(IN_CHARGE));
+    }
     if let Some(MemberCursor { joined_at, user_id }) = after {
         let joined_at = Moment::from(joined_at);
         let same_time =

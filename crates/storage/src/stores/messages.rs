@@ -4,18 +4,25 @@ use async_trait::async_trait;
 use diesel::{dsl::case_when, prelude::*, sql_types::BigInt};
 use kith_domain::{
     ConversationId, MessageId, UserId,
-    conversation::{Kind, Seq},
+    conversation::{Kind, Seq, Version},
     message::Message,
 };
 use kith_ports::{
-    HistoryPage, HistorySelector, MessageContext, MessageStore, StoreError, StoreResult,
+    HistoryPage, HistorySelector, MessageCard, MessageContext, MessageStore, StoreResult,
 };
 
-use super::{Connection, RunQueryDsl, Store, cards, either};
+use super::{
+    Connection, QUERIES_SEE_ONE_STATE, RunQueryDsl, Store,
+    cards::{self, Place},
+    either,
+    reactions::with_reactions,
+    shown::{Sight, may_have_reactions, show},
+    span::Span,
+};
 use crate::{
     failure::Work,
-    queries::{at_most, is_current, memberships},
-    rows::{MemberRow, MessageRow, kind_number},
+    queries::{IsSaid, at_most, is_current, memberships},
+    rows::{MemberRow, MessageRow, is_small, kind_number},
     schema::{conversations, heads, members, messages},
     types::Key,
 };
@@ -29,7 +36,22 @@ impl MessageStore for Store {
         selector: HistorySelector,
         limit: usize,
     ) -> StoreResult<Option<HistoryPage>> {
-        query!(self, history(viewer, id, selector, limit))
+        match query!(self, plain_history(viewer, id, selector, limit))? {
+            Some(page) => Ok(page),
+            None => snapshot!(self, history(viewer, id, selector, limit)),
+        }
+    }
+
+    async fn card(&self, viewer: UserId, id: MessageId) -> StoreResult<Option<MessageCard>> {
+        snapshot!(self, card(viewer, id))
+    }
+
+    async fn locate(
+        &self,
+        viewer: UserId,
+        id: MessageId,
+    ) -> StoreResult<Option<(ConversationId, Seq)>> {
+        query!(self, locate(viewer, id))
     }
 
     async fn message(&self, viewer: UserId, id: MessageId) -> StoreResult<Option<MessageContext>> {
@@ -53,12 +75,13 @@ async fn sent_by(
     after: Option<MessageId>,
     limit: usize,
 ) -> Work<Vec<(ConversationId, MessageId)>> {
-    let after = after.map_or(Key(uuid::Uuid::nil()), Key::from);
+    let after = after.map_or(Key::LEAST, Key::from);
     let query = messages::table
         .inner_join(conversations::table.on(conversations::id.eq(messages::conversation_id)))
         .filter(messages::sender_id.eq(Key::from(sender)))
         .filter(messages::id.gt(after))
         .filter(messages::deleted_at.is_null())
+        .filter(IsSaid)
         .filter(conversations::deleted_at.is_null())
         .order(messages::id.asc())
         .select((messages::conversation_id, messages::id));
@@ -76,6 +99,7 @@ macro_rules! page_of {
             .filter(is_current())
             .select((
                 conversations::kind,
+                conversations::member_count,
                 members::first_seq,
                 heads::last_seq,
                 heads::version,
@@ -84,35 +108,55 @@ macro_rules! page_of {
     };
 }
 
-/// A page, as the numbers of its first and last message, and what lies beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Span {
-    from: Seq,
-    to: Seq,
-    has_before: bool,
-    has_after: bool,
+/// The messages of a page, not yet as the viewer sees them.
+struct Found {
+    rows: Vec<(Sight, MessageRow)>,
+    span: Span,
+    version: Version,
 }
 
-impl Span {
-    /// Which page it is when the viewer sees the messages from `first` to `last`.
-    ///
-    /// Numbers are dense, so this is arithmetic and not a search.
-    fn of(selector: HistorySelector, limit: usize, first: Seq, last: Seq) -> Self {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let up_to = |to: Seq| (first.max(to.saturating_sub(limit - 1)), to);
-        let starting = |from: Seq| (from, last.min(from.saturating_add(limit - 1)));
-        let (from, to) = match selector {
-            HistorySelector::Newest => up_to(last),
-            HistorySelector::Before(seq) => up_to(last.min(seq.saturating_sub(1))),
-            HistorySelector::After(seq) => starting(first.max(seq.saturating_add(1))),
-            HistorySelector::Around(seq) => starting(first.max(seq.saturating_sub(limit / 2))),
-        };
-        Self {
-            from,
-            to,
-            has_before: first <= last.min(from.saturating_sub(1)),
-            has_after: first.max(to.saturating_add(1)) <= last,
-        }
+impl Found {
+    #[either]
+    async fn show(self, connection: &mut Connection, viewer: UserId) -> Work<HistoryPage> {
+        let Span { has_before, has_after, .. } = self.span;
+        let items = show(connection, viewer, self.rows).await?;
+        Ok(HistoryPage { items, has_before, has_after, version: self.version })
+    }
+}
+
+/// A page; `None` if it has to be read again by [`history`].
+///
+/// Most pages are read in one statement, or need no more than statements that may see a later state.
+/// Not so the reactions: with those of a later state, a message would not be what its version says.
+#[either]
+async fn plain_history(
+    connection: &mut Connection,
+    viewer: UserId,
+    id: ConversationId,
+    selector: HistorySelector,
+    limit: usize,
+) -> Work<Option<Option<HistoryPage>>> {
+    let Some(found) = find_page(connection, viewer, id, selector, limit).await? else {
+        return Ok(Some(None));
+    };
+    if !QUERIES_SEE_ONE_STATE && found.rows.iter().any(|(_, row)| may_have_reactions(row)) {
+        return Ok(None);
+    }
+    found.show(connection, viewer).await.map(|page| Some(Some(page)))
+}
+
+/// A page whose parts are all of one state, if the statements here are.
+#[either]
+async fn history(
+    connection: &mut Connection,
+    viewer: UserId,
+    id: ConversationId,
+    selector: HistorySelector,
+    limit: usize,
+) -> Work<Option<HistoryPage>> {
+    match find_page(connection, viewer, id, selector, limit).await? {
+        Some(found) => found.show(connection, viewer).await.map(Some),
+        None => Ok(None),
     }
 }
 
@@ -122,14 +166,14 @@ impl Span {
 /// itself, so it says in SQL what [`Span`] says afterwards: up to the newest of those asked for, or
 /// from the first of them.
 #[either]
-async fn history(
+async fn find_page(
     connection: &mut Connection,
     viewer: UserId,
     id: ConversationId,
     selector: HistorySelector,
     limit: usize,
-) -> Work<Option<HistoryPage>> {
-    type Row = (i16, i64, i64, i64, Option<MessageRow>);
+) -> Work<Option<Found>> {
+    type Row = (i16, i32, i64, i64, i64, Option<MessageRow>);
 
     let (key, viewer) = (Key::from(id), Key::from(viewer));
     let size = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -158,19 +202,70 @@ async fn history(
         let page = of_the_conversation.and(messages::seq.ge(from).and(messages::seq.lt(after)));
         page_of!(key, viewer, page).load(connection).await?
     };
-    let Some((kind, first_seq, last_seq, version, _)) = rows.as_slice().first() else {
+    let Some((kind, members, first_seq, last_seq, version, _)) = rows.as_slice().first() else {
         return Ok(None);
     };
-    let first = if *kind == kind_number(Kind::Channel) { 1 } else { *first_seq };
-    let (span, version) = (Span::of(selector, limit, first, *last_seq), *version);
-    let mut items = rows
+    let sight = Sight {
+        from: if *kind == kind_number(Kind::Channel) { 1 } else { *first_seq },
+        is_small: is_small(*members),
+    };
+    let (span, version) = (Span::of(selector, limit, sight.from, *last_seq), *version);
+    let mut rows: Vec<_> = rows
         .into_iter()
         .filter_map(|(.., row)| row)
         .filter(|row| (span.from..=span.to).contains(&row.seq))
-        .map(TryInto::try_into)
-        .collect::<Result<Vec<Message>, StoreError>>()?;
-    items.sort_unstable_by_key(|message| message.seq);
-    Ok(Some(HistoryPage { items, has_before: span.has_before, has_after: span.has_after, version }))
+        .map(|row| (sight, row))
+        .collect();
+    rows.sort_unstable_by_key(|(_, row)| row.seq);
+    Ok(Some(Found { rows, span, version }))
+}
+
+/// A message of one who may see it, with his place.
+#[either]
+async fn find(
+    connection: &mut Connection,
+    viewer: UserId,
+    id: MessageId,
+) -> Work<Option<(MessageRow, Place)>> {
+    let row: Option<MessageRow> = messages::table
+        .filter(messages::id.eq(Key::from(id)))
+        .select(MessageRow::as_select())
+        .get_result(connection)
+        .await
+        .optional()?;
+    let Some(row) = row else { return Ok(None) };
+    let place = cards::place(connection, viewer, row.conversation_id.into()).await?;
+    Ok(place.filter(|place| row.seq >= place.first_visible()).map(|place| (row, place)))
+}
+
+#[either]
+async fn card(
+    connection: &mut Connection,
+    viewer: UserId,
+    id: MessageId,
+) -> Work<Option<MessageCard>> {
+    let Some((row, place)) = find(connection, viewer, id).await? else { return Ok(None) };
+    Ok(show(connection, viewer, vec![(place.sight(), row)]).await?.pop())
+}
+
+#[either]
+async fn locate(
+    connection: &mut Connection,
+    viewer: UserId,
+    id: MessageId,
+) -> Work<Option<(ConversationId, Seq)>> {
+    let all_seen = conversations::kind.eq(kind_number(Kind::Channel));
+    let found: Option<(Key, Seq)> = memberships()
+        .inner_join(messages::table.on(messages::conversation_id.eq(members::conversation_id)))
+        .filter(messages::id.eq(Key::from(id)))
+        .filter(members::user_id.eq(Key::from(viewer)))
+        .filter(is_current())
+        .filter(all_seen.or(messages::seq.ge(members::first_seq)))
+        .select((messages::conversation_id, messages::seq))
+        .get_result(connection)
+        .await
+        .optional()?;
+    Ok(found.map(|(id, seq)| (id.into(), seq)))
 }
 
 #[either]
@@ -179,19 +274,11 @@ async fn context(
     viewer: UserId,
     id: MessageId,
 ) -> Work<Option<MessageContext>> {
-    let row: Option<MessageRow> = messages::table
-        .filter(messages::id.eq(Key::from(id)))
-        .select(MessageRow::as_select())
-        .get_result(connection)
-        .await
-        .optional()?;
-    let Some(row) = row else { return Ok(None) };
-    let message: Message = row.try_into()?;
-    let Some(place) = cards::place(connection, viewer, message.conversation_id).await? else {
-        return Ok(None);
-    };
-    if message.seq < place.first_visible() {
-        return Ok(None);
+    let Some((row, place)) = find(connection, viewer, id).await? else { return Ok(None) };
+    let may_have_reactions = may_have_reactions(&row);
+    let mut message: Message = row.try_into()?;
+    if may_have_reactions {
+        message = with_reactions(connection, message).await?;
     }
     let sender: Option<MemberRow> = members::table
         .filter(members::conversation_id.eq(Key::from(message.conversation_id)))
@@ -215,73 +302,5 @@ pub(crate) const fn first_visible(kind: Kind, first_seq: Seq) -> Seq {
     match kind {
         Kind::Channel => 1,
         Kind::Direct | Kind::Group => first_seq,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use HistorySelector::{After, Around, Before, Newest};
-    use proptest::prelude::*;
-    use rstest::rstest;
-
-    use super::*;
-
-    #[rstest]
-    #[case(Newest, 4, (7, 10, true, false))]
-    #[case(Newest, 50, (3, 10, false, false))]
-    #[case(Before(7), 2, (5, 6, true, true))]
-    #[case(Before(5), 50, (3, 4, false, true))]
-    #[case(Before(99), 2, (9, 10, true, false))]
-    #[case(After(7), 2, (8, 9, true, true))]
-    #[case(After(0), 2, (3, 4, false, true))]
-    #[case(After(8), 2, (9, 10, true, false))]
-    #[case(Around(6), 4, (4, 7, true, true))]
-    #[case(Around(3), 4, (3, 6, false, true))]
-    #[case(Around(10), 4, (8, 10, true, false))]
-    fn pages(
-        #[case] selector: HistorySelector,
-        #[case] limit: usize,
-        #[case] (from, to, has_before, has_after): (Seq, Seq, bool, bool),
-    ) {
-        let page = Span { from, to, has_before, has_after };
-        assert_eq!(Span::of(selector, limit, 3, 10), page);
-    }
-
-    #[rstest]
-    #[case(Before(3), false, true)]
-    #[case(Before(i64::MIN), false, true)]
-    #[case(After(10), true, false)]
-    #[case(After(i64::MAX), true, false)]
-    #[case(Around(i64::MAX), true, false)]
-    fn empty_pages(#[case] selector: HistorySelector, #[case] before: bool, #[case] after: bool) {
-        let page = Span::of(selector, 5, 3, 10);
-        assert!(page.from > page.to, "{page:?}");
-        assert_eq!((page.has_before, page.has_after), (before, after));
-    }
-
-    #[test]
-    fn an_empty_history_has_nothing_beside_it() {
-        for selector in [Newest, Before(5), After(0), Around(1)] {
-            let page = Span::of(selector, 5, 1, 0);
-            assert!(page.from > page.to && !page.has_before && !page.has_after, "{page:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn pages_back_to_back_show_everything_once(
-            first in 1i64..5, count in 0i64..40, limit in 1usize..9,
-        ) {
-            let last = first + count - 1;
-            let mut seen = Vec::new();
-            let mut page = Span::of(Newest, limit, first, last);
-            loop {
-                seen.extend((page.from..=page.to).rev());
-                if !page.has_before { break }
-                page = Span::of(Before(page.from), limit, first, last);
-            }
-            let all: Vec<Seq> = (first..=last).rev().collect();
-            prop_assert_eq!(seen, all);
-        }
     }
 }

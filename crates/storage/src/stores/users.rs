@@ -1,10 +1,13 @@
 //! Accounts.
 
 use async_trait::async_trait;
-use diesel::{dsl::case_when, prelude::*};
+use diesel::{
+    prelude::*,
+    sql_types::{BigInt, Integer},
+};
 use kith_domain::{
-    ConversationId, SessionId, Timestamp, UserId,
-    conversation::Kind,
+    SessionId, Timestamp, UserId,
+    conversation::SMALL,
     text::{Description, Email, Name, Username},
     user::{DELETED_USER, ProfilePatch, User},
 };
@@ -12,20 +15,36 @@ use kith_ports::{
     Constraint, Credentials, LoginName, NewAccount, StoreError, StoreResult, UserCursor, UserStore,
 };
 
-use super::{Backend, Connection, RunQueryDsl, Store, either, sessions, store, sync::BEGINNING};
+use super::{
+    Backend, Connection, RunQueryDsl, Store,
+    acquaintances::{acquaintances, contacts, correspondents, have_written_to},
+    either, sessions, store,
+};
 use crate::{
     failure::Work,
-    queries::{AccountAmong, at_most, is_current, locked, memberships, people},
-    rows::{SessionRow, UserRow, kind_number, visibility_number},
-    schema::{conversations, heads, last_seen, members, messages, user_words, users},
+    queries::{AccountAmong, HeadAmong, at_most, is_current, locked, memberships, people},
+    rows::{SessionRow, UserRow, visibility_number},
+    schema::{conversations, heads, last_seen, members, user_words, users},
     statement::statement,
     types::{Key, Moment, sql},
     words,
 };
 
-/// How many members a conversation has whose members hear of each other's profiles. Those of
-/// people in larger ones are asked for when they are shown.
-const SMALL: i32 = 256;
+/// How many members a small conversation has at most, as the column has it.
+pub(super) const MOST_OF_SMALL: i32 = SMALL.cast_signed();
+
+statement! {
+    /// Says that something of each small conversation of a member is another, though not what its
+    /// version counts.
+    TouchSmall { user_id: Key, most: i32, changed: i64 } {
+        "UPDATE heads SET changed = ", {changed: BigInt},
+        " WHERE conversation_id IN (SELECT members.conversation_id FROM members \
+         JOIN conversations ON conversations.id = members.conversation_id \
+         WHERE members.left_seq IS NULL AND conversations.deleted_at IS NULL \
+         AND conversations.member_count <= ", {most: Integer},
+        " AND members.user_id = ", {user_id: sql::Id}, ")"
+    }
+}
 
 statement! {
     /// Moves a last seen forward, of an account that lives.
@@ -70,7 +89,7 @@ impl UserStore for Store {
     }
 
     async fn update(&self, id: UserId, patch: ProfilePatch) -> StoreResult<Option<User>> {
-        transact!(self, update(id, &patch))
+        insist!(self, [patch] update(id, &patch))
     }
 
     async fn set_password(
@@ -95,11 +114,11 @@ impl UserStore for Store {
     }
 
     async fn contacts(&self, id: UserId) -> StoreResult<Vec<UserId>> {
-        query!(self, contacts(id))
+        snapshot!(self, contacts(id))
     }
 
     async fn correspondents(&self, id: UserId) -> StoreResult<Vec<UserId>> {
-        query!(self, correspondents(id))
+        snapshot!(self, correspondents(id))
     }
 
     async fn acquaintances(&self, id: UserId) -> StoreResult<Vec<UserId>> {
@@ -108,7 +127,7 @@ impl UserStore for Store {
 
     async fn have_written_to(&self, viewer: UserId, owners: &[UserId]) -> StoreResult<Vec<UserId>> {
         let owners = owners.to_vec();
-        query!(self, have_written_to(viewer, &owners))
+        snapshot!(self, have_written_to(viewer, &owners))
     }
 }
 
@@ -272,23 +291,51 @@ async fn update(
     id: UserId,
     patch: &ProfilePatch,
 ) -> Work<Option<User>> {
+    if patch.read_receipts.is_some() {
+        // Whoever holds heads may go on to wait for accounts, so heads come first. One that he comes
+        // into only now is written while his account is held: who waits for that is tried again.
+        hold_small(connection, id).await?;
+    }
     if !hold(connection, id).await? {
         return Ok(None);
     }
     let Some(before) = find(connection, &[id]).await?.pop() else { return Ok(None) };
+    let changed = store::next_number(connection).await?;
     let patch_row = Patch {
         display_name: patch.display_name.as_ref().map(Name::to_string),
         about: patch.about.as_ref().map(|about| about.as_ref().map(Description::to_string)),
         last_seen_visibility: patch.last_seen.map(visibility_number),
         read_receipts: patch.read_receipts,
-        changed: store::next_number(connection).await?,
+        changed,
     };
     diesel::update(users::table.find(Key::from(id))).set(patch_row).execute(connection).await?;
     let after = find(connection, &[id]).await?.pop();
     if let Some(user) = after.as_ref().filter(|user| user.display_name != before.display_name) {
         index(connection, user).await?;
     }
+    if after.as_ref().is_some_and(|user| user.privacy.read_receipts != before.privacy.read_receipts)
+    {
+        let touch = TouchSmall { user_id: &id.into(), most: &MOST_OF_SMALL, changed: &changed };
+        touch.execute(connection).await?;
+    }
     Ok(after)
+}
+
+/// Holds the heads of the small conversations of one who is in them now, in the order in which
+/// everybody does.
+#[either]
+async fn hold_small(connection: &mut Connection, id: UserId) -> Work<()> {
+    let small = memberships()
+        .filter(members::user_id.eq(Key::from(id)))
+        .filter(is_current())
+        .filter(conversations::member_count.le(MOST_OF_SMALL))
+        .select(members::conversation_id);
+    let heads = heads::table
+        .filter(HeadAmong(small))
+        .order(heads::conversation_id.asc())
+        .select(heads::conversation_id);
+    let _: Vec<Key> = locked(heads).load(connection).await?;
+    Ok(())
 }
 
 /// Writes the keys under which an account is found.
@@ -373,113 +420,4 @@ async fn erase(connection: &mut Connection, id: UserId, now: Timestamp) -> Work<
     let ended = sessions::end_all(connection, id, None, now).await?;
     sessions::forget_devices(connection, id).await?;
     Ok(ended)
-}
-
-#[either]
-async fn contacts(connection: &mut Connection, id: UserId) -> Work<Vec<UserId>> {
-    let key = Key::from(id);
-    let written = messages::table
-        .filter(messages::conversation_id.eq(conversations::id))
-        .filter(messages::sender_id.eq(key))
-        // A column of the index alone: with any other, the conversation would be walked through.
-        .select(messages::seq);
-    let pairs: Vec<(Option<Key>, Option<Key>)> = members::table
-        .inner_join(conversations::table.on(conversations::id.eq(members::conversation_id)))
-        .filter(members::user_id.eq(key))
-        .filter(conversations::user_a.is_not_null())
-        .filter(diesel::dsl::exists(written))
-        .select((conversations::user_a, conversations::user_b))
-        .load(connection)
-        .await?;
-    Ok(peers(pairs, key))
-}
-
-#[either]
-async fn correspondents(connection: &mut Connection, id: UserId) -> Work<Vec<UserId>> {
-    let key = Key::from(id);
-    let pairs: Vec<(Option<Key>, Option<Key>)> = memberships()
-        .filter(members::user_id.eq(key))
-        .filter(is_current())
-        .filter(conversations::user_a.is_not_null())
-        .filter(heads::last_seq.gt(0))
-        .select((conversations::user_a, conversations::user_b))
-        .load(connection)
-        .await?;
-    Ok(peers(pairs, key))
-}
-
-#[either]
-async fn acquaintances(connection: &mut Connection, id: UserId) -> Work<Vec<UserId>> {
-    let mut all = correspondents(connection, id).await?;
-    all.extend(companions(connection, id, Kind::Direct, BEGINNING, usize::MAX).await?);
-    all.sort_unstable();
-    all.dedup();
-    Ok(all)
-}
-
-#[either]
-async fn have_written_to(
-    connection: &mut Connection,
-    viewer: UserId,
-    owners: &[UserId],
-) -> Work<Vec<UserId>> {
-    let own = Key::from(viewer);
-    // A direct chat's id follows from its two.
-    let others = owners.iter().filter(|owner| **owner != viewer);
-    let chats: Vec<Key> =
-        others.map(|owner| ConversationId::direct(*owner, viewer).into()).collect();
-    let other = case_when(conversations::user_a.eq(own), conversations::user_b)
-        .otherwise(conversations::user_a);
-    let written = messages::table
-        .filter(messages::conversation_id.eq(conversations::id))
-        .filter(messages::sender_id.nullable().eq(other))
-        // A column of the index alone, as above.
-        .select(messages::seq);
-    let pairs: Vec<(Option<Key>, Option<Key>)> = conversations::table
-        .filter(conversations::id.eq_any(chats))
-        .filter(diesel::dsl::exists(written))
-        .select((conversations::user_a, conversations::user_b))
-        .load(connection)
-        .await?;
-    Ok(peers(pairs, own))
-}
-
-/// The others of the pairs of direct chats.
-fn peers(pairs: Vec<(Option<Key>, Option<Key>)>, own: Key) -> Vec<UserId> {
-    pairs
-        .into_iter()
-        .filter_map(|(a, b)| if a == Some(own) { b } else { a })
-        .map(Into::into)
-        .collect()
-}
-
-/// Those with whom `id` shares a small conversation, of any kind but one, and whose profiles were
-/// written since; at most `most`.
-#[either]
-pub(super) async fn companions(
-    connection: &mut Connection,
-    id: UserId,
-    except: Kind,
-    since: i64,
-    most: usize,
-) -> Work<Vec<UserId>> {
-    let (mine, theirs) = diesel::alias!(members as mine, members as theirs);
-    let query = mine
-        .inner_join(
-            conversations::table.on(conversations::id.eq(mine.field(members::conversation_id))),
-        )
-        .inner_join(theirs.on(theirs.field(members::conversation_id).eq(conversations::id)))
-        .inner_join(users::table.on(users::id.eq(theirs.field(members::user_id))))
-        .filter(mine.field(members::user_id).eq(Key::from(id)))
-        .filter(mine.field(members::left_seq).is_null())
-        .filter(theirs.field(members::left_seq).is_null())
-        .filter(theirs.field(members::user_id).ne(Key::from(id)))
-        .filter(conversations::deleted_at.is_null())
-        .filter(conversations::kind.ne(kind_number(except)))
-        .filter(conversations::member_count.le(SMALL))
-        .filter(users::changed.ge(since))
-        .select(users::id)
-        .distinct();
-    let ids: Vec<Key> = at_most(most, query).load(connection).await?;
-    Ok(ids.into_iter().map(Into::into).collect())
 }

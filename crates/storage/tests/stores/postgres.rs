@@ -10,8 +10,10 @@ use kith_testkit::{
 use tokio_postgres::NoTls;
 
 /// All that the state of an empty database depends on.
-const MIGRATIONS: &str =
-    include_str!("../../../../migrations/postgres/2026-11-20-000001_initial/up.sql");
+const MIGRATIONS: &str = concat!(
+    include_str!("../../../../migrations/postgres/2026-11-20-000001_initial/up.sql"),
+    include_str!("../../../../migrations/postgres/2026-11-21-000002_conversing/up.sql"),
+);
 
 /// A few connections: many tests share the server.
 fn options() -> Options {
@@ -31,6 +33,9 @@ pub(crate) async fn make() -> (Stores, Database) {
         sessions: postgres.clone(),
         conversations: postgres.clone(),
         messages: postgres.clone(),
+        receipts: postgres.clone(),
+        blocks: postgres.clone(),
+        invites: postgres.clone(),
         log: postgres,
         settled: settled(database.url()).await,
     };

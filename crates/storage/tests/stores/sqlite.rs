@@ -16,6 +16,9 @@ pub(crate) fn make() -> (Stores, TempDir) {
         sessions: sqlite.clone(),
         conversations: sqlite.clone(),
         messages: sqlite.clone(),
+        receipts: sqlite.clone(),
+        blocks: sqlite.clone(),
+        invites: sqlite.clone(),
         log: sqlite,
         settled: Arc::new(|| Box::pin(std::future::ready(()))),
     };

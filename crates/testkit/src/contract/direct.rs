@@ -5,22 +5,14 @@ use std::sync::Arc;
 use kith_domain::{Code, ConversationId, conversation::Kind};
 use kith_ports::{
     InboxFilter,
-    log::{Applied, Change, Command, Open, Opening},
+    log::{Applied, Change, Opening},
 };
 
 use super::{
     Stores, World,
     world::{refused, sent},
 };
-use crate::build::{at, message_id, send_to, user_id, write_to};
-
-fn open(by: kith_domain::UserId, peer: kith_domain::UserId) -> Command {
-    Command {
-        conversation_id: ConversationId::direct(by, peer),
-        at: at(1),
-        change: Change::Open(Open { by, peer }),
-    }
-}
+use crate::build::{at, message_id, open, send_to, user_id, write_to};
 
 /// Version 1 is the chat, version 2 the message.
 pub async fn the_first_message_makes_the_chat(stores: Stores) {
@@ -36,7 +28,7 @@ pub async fn the_first_message_makes_the_chat(stores: Stores) {
     for (me, peer, unread) in [(p[0], p[1], 0), (p[1], p[0], 1)] {
         let card = world.card(me, message.conversation_id).await.unwrap();
         assert_eq!(card.peer.map(|peer| peer.id), Some(peer));
-        assert_eq!(card.last_message.as_ref(), Some(&*message));
+        assert_eq!(card.last_message.map(|card| card.message).as_ref(), Some(&*message));
         assert_eq!(card.conversation, *conversation);
         assert_eq!((card.unread.count, card.my.first_seq, card.my.hidden), (unread, 1, false));
     }

@@ -4,20 +4,28 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use kith_domain::{
     Code, UserId,
-    conversation::{ConversationPatch, Kind, Posting},
+    conversation::{ConversationPatch, Kind, Posting, Version},
+    event::Audience,
     group::{MemberChange, Role},
     text::Description,
 };
 use kith_ports::{
     HistorySelector, MemberCursor,
-    log::{Applied, Change, Rejected},
+    log::{Applied, Change, MemberChanged, Rejected},
 };
 
 use super::{
     Stores, World,
     world::{refused, sent},
 };
-use crate::build::{at, content, conversation_id, create, group, name, send_to, user_id};
+use crate::build::{
+    self, at, content, conversation_id, create, group, name, note_id, send_to, user_id,
+};
+
+/// Changes of members, without the notes of them.
+fn steps(changes: &[MemberChanged]) -> Vec<(MemberChange, Role, Version)> {
+    changes.iter().map(|it| (it.change, it.role, it.version)).collect()
+}
 
 /// All under version 1.
 pub async fn a_group_begins_with_its_members(stores: Stores) {
@@ -65,21 +73,24 @@ pub async fn members_come_and_go_each_with_a_version(stores: Stores) {
         MemberChange::Joins(p[3], Role::Admin),
         MemberChange::Leaves(p[2]),
     ];
-    let change = Change::Members { changes: changes.clone(), member_epoch: head.member_epoch };
-    let outcome = world.apply(world.command(id, change)).await.unwrap();
-    let Applied::MembersChanged { conversation, head: after, changes: applied } = outcome else {
+    let command = world.members_command(p[0], id, &changes).await;
+    let outcome = world.apply(command).await.unwrap();
+    let Applied::MembersChanged { conversation, head: after, changes: applied, audience } = outcome
+    else {
         panic!("expected changed members, found {outcome:?}");
     };
     let roles = [Role::Member, Role::Admin, Role::Admin, Role::Member];
-    let versions = 3..;
+    // Those in between are the notes'.
+    let versions = [3, 5, 6, 8];
     let expected: Vec<_> =
         changes.into_iter().zip(roles).zip(versions).map(|((c, r), v)| (c, r, v)).collect();
-    assert_eq!(applied, expected);
-    assert_eq!(after.version, 6);
+    assert_eq!(steps(&applied), expected);
+    assert_eq!(audience, Audience::Members(id));
+    assert_eq!((after.version, after.last_seq), (9, 4));
     assert_eq!(after.member_epoch, head.member_epoch + 1);
     assert_eq!(conversation.member_count, before.member_count + 1);
     assert_eq!(world.head(id).await, ((*conversation).clone(), after));
-    assert_eq!(world.card(p[3], id).await.unwrap().my.first_seq, 2);
+    assert_eq!(world.card(p[3], id).await.unwrap().my.first_seq, 3);
     assert!(world.card(p[2], id).await.is_none());
 }
 
@@ -98,7 +109,8 @@ pub async fn what_changes_nothing_is_left_out(stores: Stores) {
     assert_eq!(world.head(id).await, before);
     world.stores.users.erase(p[2], at(5)).await.unwrap();
     let some = [nothing[3], MemberChange::Joins(p[2], Role::Member), MemberChange::Leaves(p[1])];
-    assert_eq!(world.change_members(id, &some).await, [(some[2], Role::Member, 2)]);
+    let changed = world.change_members(id, &some).await;
+    assert_eq!(steps(&changed), [(some[2], Role::Member, 2)]);
 }
 
 /// Two decisions from the same state: the second is to be made anew.
@@ -111,19 +123,17 @@ pub async fn a_stale_member_epoch_writes_nothing(stores: Stores) {
     world.change_members(id, &[MemberChange::Joins(p[2], Role::Member)]).await;
     let after = world.head(id).await;
     let stale = [
-        Change::Members { changes: vec![MemberChange::Leaves(p[1])], member_epoch },
+        build::members(p[0], &[MemberChange::Leaves(p[1])], 1, member_epoch),
         Change::Update {
+            by: p[0],
+            note: note_id(2),
             patch: ConversationPatch { name: Some(name("New")), ..Default::default() },
             member_epoch,
             settings_epoch: conversation.settings_epoch,
         },
         Change::Delete { message_id: message.id, member_epoch },
-        Change::Edit {
-            message_id: message.id,
-            message_version: message.version,
-            content: content("x"),
-            member_epoch,
-        },
+        Change::Pin { message_id: message.id, pinned: true, member_epoch },
+        Change::Edit { message_id: message.id, content: content("x"), member_epoch },
         Change::Remove { member_epoch },
     ];
     for change in stale {
@@ -142,6 +152,8 @@ pub async fn a_stale_settings_epoch_writes_nothing(stores: Stores) {
     let id = world.group(&p).await;
     let (conversation, head) = world.head(id).await;
     let rename = |text| Change::Update {
+        by: p[0],
+        note: world.new_message_id(),
         patch: ConversationPatch { name: Some(name(text)), ..Default::default() },
         member_epoch: head.member_epoch,
         settings_epoch: conversation.settings_epoch,
@@ -167,6 +179,8 @@ pub async fn settings_change_field_by_field(stores: Stores) {
         let command = world.command(
             id,
             Change::Update {
+                by: p[0],
+                note: note_id(1),
                 patch,
                 member_epoch: head.member_epoch,
                 settings_epoch: conversation.settings_epoch,
@@ -174,13 +188,17 @@ pub async fn settings_change_field_by_field(stores: Stores) {
         );
         let asked_at = command.at;
         let outcome = world.apply(command).await.unwrap();
-        let Applied::Updated(updated, after) = outcome else {
+        let Applied::Updated { conversation: updated, head: after, changed: true, note } = outcome
+        else {
             panic!("expected new settings, found {outcome:?}");
         };
+        assert_eq!(note.is_some(), updated.name != conversation.name);
         assert_eq!(updated.settings_epoch, conversation.settings_epoch + 1);
         assert_eq!((updated.updated_at, after.version), (asked_at, n));
         assert_eq!(after.member_epoch, head.member_epoch);
-        assert_eq!(world.head(id).await, ((*updated).clone(), after));
+        let (stored, head) = world.head(id).await;
+        assert_eq!(stored, *updated);
+        assert_eq!(head.version, after.version + i64::from(note.is_some()));
     }
     let (conversation, _) = world.head(id).await;
     assert_eq!(conversation.name, Some(name("New")));
@@ -188,15 +206,44 @@ pub async fn settings_change_field_by_field(stores: Stores) {
     assert_eq!(conversation.posting, Posting::Admins);
 }
 
+/// There is nothing to tell, and no epoch moves under those who decide.
+pub async fn settings_that_are_so_already_change_nothing(stores: Stores) {
+    let (world, p) = World::people(stores, 2).await;
+    let whole = ConversationPatch {
+        name: Some(name("Kin")),
+        description: Some(Some(Description::parse("what it is for").unwrap())),
+        posting: Some(Posting::Admins),
+    };
+    for kind in [Kind::Group, Kind::Channel] {
+        let id = world.room(kind, &p).await;
+        world.update(p[0], id, whole.clone()).await.unwrap();
+        let (before, start) = (world.head(id).await, world.horizon().await);
+        let name_alone = ConversationPatch { name: whole.name.clone(), ..Default::default() };
+        for patch in [whole.clone(), name_alone, ConversationPatch::default()] {
+            let same = world.update(p[0], id, patch).await.unwrap();
+            let (conversation, head) = (Arc::new(before.0.clone()), before.1);
+            let nothing = Applied::Updated { conversation, head, changed: false, note: None };
+            assert_eq!(same, nothing);
+        }
+        assert_eq!(world.head(id).await, before);
+        assert!(world.sync(p[1], Some(start), 10).await.conversations.is_empty());
+        let other = ConversationPatch { posting: Some(Posting::Everyone), ..whole.clone() };
+        let changed = world.update(p[0], id, other).await.unwrap();
+        assert!(
+            matches!(changed, Applied::Updated { changed: true, note: None, .. }),
+            "{changed:?}"
+        );
+    }
+}
+
 /// From the very next command of the batch on.
 pub async fn a_removed_member_sends_nothing(stores: Stores) {
     let (world, p) = World::people(stores, 2).await;
     let id = world.group(&p).await;
-    let member_epoch = world.head(id).await.1.member_epoch;
-    let removal = Change::Members { changes: vec![MemberChange::Leaves(p[1])], member_epoch };
+    let removal = world.members_command(p[0], id, &[MemberChange::Leaves(p[1])]).await;
     let batch = vec![
         send_to(id, 1, p[1], "before"),
-        world.command(id, removal),
+        removal,
         send_to(id, 2, p[1], "after"),
         send_to(id, 3, p[0], "among us"),
     ];
@@ -205,7 +252,8 @@ pub async fn a_removed_member_sends_nothing(stores: Stores) {
     outcomes.next().unwrap().unwrap();
     assert_eq!(refused(outcomes.next().unwrap()), Code::NotAMember);
     let last = sent(outcomes.next().unwrap());
-    assert_eq!((last.seq, last.version), (2, 4));
+    // The second tells that he was removed.
+    assert_eq!((last.seq, last.version), (3, 5));
     let history = world.stores.messages.history(p[1], id, HistorySelector::Newest, 9).await;
     assert_eq!(history.unwrap(), None);
 }
@@ -230,11 +278,11 @@ pub async fn removal_and_sends_at_once_never_cross(stores: Stores) {
         })
     };
     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    let removal = world.change_members(id, &[MemberChange::Leaves(p[1])]).await[0].2;
+    let removal = world.change_members(id, &[MemberChange::Leaves(p[1])]).await[0].version;
     let newest = sender.await.unwrap();
     assert!(newest < removal, "sent at {newest}, removed at {removal}");
     let (_, head) = world.head(id).await;
-    assert_eq!(head.version, head.last_seq + 2, "creation, messages, removal");
+    assert_eq!(head.version, head.last_seq + 2, "creation, messages and a note, removal");
 }
 
 /// What was said meanwhile is not his.
@@ -244,15 +292,18 @@ pub async fn one_who_comes_back_begins_anew(stores: Stores) {
     world.send(id, p[0], "one").await;
     world.change_members(id, &[MemberChange::Leaves(p[1])]).await;
     world.send(id, p[0], "two").await;
-    world.change_members(id, &[MemberChange::Joins(p[1], Role::Admin)]).await;
+    let changed = world.change_members(id, &[MemberChange::Joins(p[1], Role::Admin)]).await;
     let card = world.card(p[1], id).await.unwrap();
-    assert_eq!((card.my.first_seq, card.my.marks.read, card.my.role), (3, 2, Role::Admin));
-    assert_eq!((card.unread.count, card.last_message), (0, None));
-    let three = world.send(id, p[0], "three").await;
+    // The second message told that he went, the fourth that he is back: he sees that one.
+    assert_eq!((card.my.first_seq, card.my.marks.read, card.my.role), (4, 3, Role::Admin));
+    let newest = card.last_message.map(|card| card.message);
+    assert_eq!((card.unread.count, newest.as_ref()), (0, changed[0].note.as_deref()));
+    let five = world.send(id, p[0], "five").await;
     let (seqs, page) = world.page(p[1], id, HistorySelector::Newest, 10).await;
-    assert_eq!((seqs, page.has_before), (vec![3], false));
+    assert_eq!((seqs, page.has_before), (vec![4, 5], false));
     let card = world.card(p[1], id).await.unwrap();
-    assert_eq!((card.unread.count, card.last_message), (1, Some((*three).clone())));
+    let newest = card.last_message.map(|card| card.message);
+    assert_eq!((card.unread.count, newest), (1, Some((*five).clone())));
     assert_eq!(card.conversation.member_count, 2);
 }
 
@@ -363,8 +414,14 @@ pub async fn a_direct_chat_has_no_members_to_change(stores: Stores) {
     let chat = world.write(p[1], p[0], "hi").await.conversation_id;
     let member_epoch = world.head(chat).await.1.member_epoch;
     for change in [
-        Change::Members { changes: vec![MemberChange::Joins(p[2], Role::Member)], member_epoch },
-        Change::Update { patch: ConversationPatch::default(), member_epoch, settings_epoch: 1 },
+        build::members(p[0], &[MemberChange::Joins(p[2], Role::Member)], 1, member_epoch),
+        Change::Update {
+            by: p[0],
+            note: note_id(2),
+            patch: ConversationPatch::default(),
+            member_epoch,
+            settings_epoch: 1,
+        },
         Change::Remove { member_epoch },
     ] {
         assert_eq!(refused(world.apply(world.command(chat, change)).await), Code::WrongKind);

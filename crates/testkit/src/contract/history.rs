@@ -1,5 +1,7 @@
 //! Reading messages and catching up.
 
+use std::collections::BTreeMap;
+
 use kith_domain::{
     MessageId, UserId,
     conversation::{Kind, Seq, Version},
@@ -7,7 +9,7 @@ use kith_domain::{
 };
 use kith_ports::HistorySelector::{After, Around, Before, Newest};
 
-use super::{Stores, World};
+use super::{Stores, World, world::messages};
 use crate::build::{conversation_id, message_id, user_id};
 
 /// All four ways to ask.
@@ -66,13 +68,14 @@ pub async fn what_came_before_joining_is_not_seen(stores: Stores) {
     let late = world.send(id, p[0], "late").await;
     for selector in [Newest, After(0), Before(99), Around(1)] {
         let (seqs, page) = world.page(p[2], id, selector, 10).await;
-        assert_eq!((seqs, page.has_before), (vec![2], false), "{selector:?}");
+        // His coming is the first that he sees.
+        assert_eq!((seqs, page.has_before), (vec![2, 3], false), "{selector:?}");
     }
-    let messages = &world.stores.messages;
-    assert!(messages.message(p[2], early.id).await.unwrap().is_none());
-    assert!(messages.message(p[2], late.id).await.unwrap().is_some());
+    let store = &world.stores.messages;
+    assert!(store.message(p[2], early.id).await.unwrap().is_none());
+    assert!(store.message(p[2], late.id).await.unwrap().is_some());
     let changes = world.stores.conversations.changes(p[2], id, 0, 50).await.unwrap().unwrap();
-    assert_eq!(changes.messages, [(*late).clone()]);
+    assert_eq!(messages(&changes.messages)[1..], [(*late).clone()]);
 }
 
 /// To its members.
@@ -83,7 +86,7 @@ pub async fn a_channel_shows_all_of_it(stores: Stores) {
     world.change_members(id, &[MemberChange::Joins(p[2], Role::Member)]).await;
     let card = world.card(p[2], id).await.unwrap();
     assert_eq!((card.my.first_seq, card.unread.count), (2, 0));
-    assert_eq!(card.last_message.as_ref(), Some(&*early));
+    assert_eq!(card.last_message.unwrap().message, *early);
     assert_eq!(world.page(p[2], id, Newest, 10).await.0, [1]);
     assert!(world.stores.messages.message(p[2], early.id).await.unwrap().is_some());
 }
@@ -149,7 +152,7 @@ pub async fn changes_since_a_version(stores: Stores) {
     world.edit(&fifth, "five!").await.unwrap();
     let changes = world.stores.conversations.changes(p[1], id, since, 50).await.unwrap().unwrap();
     let listed: Vec<_> =
-        changes.messages.iter().map(|message| (message.seq, message.version)).collect();
+        changes.messages.iter().map(|card| (card.message.seq, card.message.version)).collect();
     assert_eq!(listed, [(1, 5), (4, 6), (2, 8), (5, 9)]);
     assert_eq!((changes.version, changes.has_more, changes.reset), (9, false, false));
     assert_eq!(changes.card, world.card(p[1], id).await.unwrap());
@@ -227,7 +230,8 @@ pub async fn changes_of_members_are_marked(stores: Stores) {
         .iter()
         .map(|member| (member.user.id, member.role, member.version, member.left))
         .collect();
-    assert_eq!(listed, [(p[2], Role::Admin, 2, false), (p[1], Role::Member, 3, true)]);
+    // Between the two, and after them, the history notes it.
+    assert_eq!(listed, [(p[2], Role::Admin, 2, false), (p[1], Role::Member, 4, true)]);
     assert!(world.stores.conversations.changes(p[1], id, 1, 50).await.unwrap().is_none());
 }
 
@@ -244,7 +248,7 @@ pub async fn changes_do_not_list_a_channels_members(stores: Stores) {
         seen
     };
     assert_eq!(seen_by(p[2]).await, [p[0], p[1], p[2]]);
-    assert_eq!(seen_by(p[1]).await, p);
+    assert_eq!(seen_by(p[0]).await, p);
 }
 
 /// A newcomer has not known them.
@@ -271,4 +275,96 @@ pub async fn changes_do_not_name_who_left_before_one_joined(stores: Stores) {
     world.send(id, p[0], "alone").await;
     world.change_members(id, &[MemberChange::Joins(p[2], Role::Member)]).await;
     assert_eq!((left(p[0]).await, left(p[2]).await), (vec![p[1], p[3]], vec![]));
+}
+
+/// Hiding moves the first message one sees, and another role the version of one's place: neither is
+/// another joining.
+pub async fn who_hides_a_chat_still_hears_who_left(stores: Stores) {
+    let (world, p) = World::people(stores, 3).await;
+    let id = world.group(&p).await;
+    world.send_many(id, p[0], 4).await;
+    let since = world.head(id).await.1.version;
+    world.leave(id, p[2]).await;
+    world.send_many(id, p[0], 10).await;
+    world.hide(p[1], id).await.unwrap();
+    world.send(id, p[0], "and back").await;
+    world.change_members(id, &[MemberChange::Becomes(p[1], Role::Admin)]).await;
+    let changes = world.stores.conversations.changes(p[1], id, since, 50).await;
+    let changes = changes.unwrap().unwrap();
+    let members: Vec<_> = changes.members.iter().map(|it| (it.user.id, it.left)).collect();
+    assert_eq!(members, [(p[2], true), (p[1], false)]);
+    assert!(!changes.reset, "in a group all see all members");
+    assert_eq!(changes.messages.len(), 1);
+}
+
+/// For those who may not list its members; of those who never were in charge they hear nothing.
+pub async fn one_no_longer_in_charge_is_gone_from_a_channel(stores: Stores) {
+    let (world, p) = World::people(stores, 6).await;
+    let id = world.room(Kind::Channel, &p[..5]).await;
+    let mut since = BTreeMap::new();
+    let mut seen_by = async |viewer: UserId| -> Vec<_> {
+        let from = since.get(&viewer).copied().unwrap_or(1);
+        let changes = world.stores.conversations.changes(viewer, id, from, 50).await;
+        let changes = changes.unwrap().unwrap();
+        assert!(!changes.reset);
+        since.insert(viewer, changes.version);
+        let members = changes.members.into_iter();
+        members.map(|it| (it.user.id, it.role, it.left)).collect()
+    };
+    let becomes = |role| [MemberChange::Becomes(p[1], role)];
+    let (admin, member) = (Role::Admin, Role::Member);
+    world.change_members(id, &becomes(admin)).await;
+    assert_eq!(seen_by(p[3]).await, [(p[1], admin, false)]);
+    world.change_members(id, &becomes(member)).await;
+    assert_eq!(seen_by(p[3]).await, [(p[1], member, true)]);
+    assert_eq!(seen_by(p[0]).await, [(p[1], member, false)], "who lists members sees him stay");
+    // He is in charge, leaves, and comes back as one of many.
+    world.change_members(id, &becomes(admin)).await;
+    assert_eq!(seen_by(p[3]).await, [(p[1], admin, false)]);
+    world.leave(id, p[1]).await;
+    world.change_members(id, &[MemberChange::Joins(p[1], member)]).await;
+    assert_eq!(seen_by(p[3]).await, [(p[1], member, true)]);
+    // He is in charge no more, and then leaves.
+    world.change_members(id, &becomes(admin)).await;
+    assert_eq!(seen_by(p[3]).await, [(p[1], admin, false)]);
+    world.change_members(id, &becomes(member)).await;
+    world.leave(id, p[1]).await;
+    assert_eq!(seen_by(p[3]).await, [(p[1], member, true)]);
+    // Of many one comes, another goes, and comes back.
+    world.change_members(id, &[MemberChange::Joins(p[5], member)]).await;
+    world.leave(id, p[2]).await;
+    assert_eq!(seen_by(p[3]).await, []);
+    world.change_members(id, &[MemberChange::Joins(p[2], member)]).await;
+    assert_eq!(seen_by(p[3]).await, []);
+    let all: Vec<_> = seen_by(p[0]).await.into_iter().map(|(id, _, left)| (id, left)).collect();
+    assert_eq!(all, [(p[1], true), (p[5], false), (p[2], false)]);
+}
+
+/// There one's own role decides which members one sees, and those others did not change.
+pub async fn another_role_in_a_channel_is_a_reset(stores: Stores) {
+    let (world, p) = World::people(stores, 3).await;
+    let (channel, group) = (world.room(Kind::Channel, &p).await, world.group(&p).await);
+    let changes = async |viewer, id, since| {
+        world.stores.conversations.changes(viewer, id, since, 50).await.unwrap().unwrap()
+    };
+    for role in [Role::Admin, Role::Member] {
+        for id in [channel, group] {
+            let since = world.head(id).await.1.version;
+            world.change_members(id, &[MemberChange::Becomes(p[1], role)]).await;
+            let own = changes(p[1], id, since).await;
+            assert_eq!(own.reset, id == channel);
+            assert_eq!((own.version, own.has_more), (since + 1, false));
+            assert!(!changes(p[1], id, since + 1).await.reset, "once it is loaded anew");
+            assert!(!changes(p[2], id, since).await.reset, "others see as much as before");
+        }
+    }
+    // One who comes back begins with what there is: his coming is no other role.
+    world.leave(channel, p[2]).await;
+    world.change_members(channel, &[MemberChange::Joins(p[2], Role::Member)]).await;
+    let version = world.head(channel).await.1.version;
+    assert!(!changes(p[2], channel, version - 1).await.reset);
+    // But he sees another list than the one he may still hold.
+    world.leave(channel, p[2]).await;
+    world.change_members(channel, &[MemberChange::Joins(p[2], Role::Admin)]).await;
+    assert!(changes(p[2], channel, version).await.reset);
 }

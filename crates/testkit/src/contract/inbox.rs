@@ -29,12 +29,12 @@ pub async fn a_card_shows_the_newest_message_and_the_peer(stores: Stores) {
     let id = two.conversation_id;
     let card = world.card(p[0], id).await.unwrap();
     assert_eq!(card.peer.unwrap().username.unwrap().as_str(), "user_2");
-    assert_eq!((card.last_message.as_ref(), card.head.last_seq), (Some(&*two), 2));
+    assert_eq!((card.last_message.unwrap().message, card.head.last_seq), ((*two).clone(), 2));
     let Applied::Deleted(tombstone, ..) = world.delete(&two).await.unwrap() else {
         panic!("expected a tombstone");
     };
     let card = world.card(p[0], id).await.unwrap();
-    assert_eq!((card.last_message, card.head.version), (Some((*tombstone).clone()), 4));
+    assert_eq!((card.last_message.unwrap().message, card.head.version), ((*tombstone).clone(), 4));
     for (viewer, id) in [(p[2], id), (p[0], conversation_id(99)), (user_id(99), id)] {
         assert_eq!(world.card(viewer, id).await, None);
     }
@@ -123,7 +123,7 @@ pub async fn unread_counts_what_others_wrote(stores: Stores) {
     assert_eq!((unread(p[0]).await, unread(p[1]).await, unread(p[2]).await), (1, 3, 2));
     let page =
         world.stores.conversations.inbox(p[0], InboxFilter::default(), None, 9).await.unwrap();
-    assert_eq!(page.items[0].unread, Unread { count: 1 });
+    assert_eq!(page.items[0].unread, Unread { count: 1, mentions: 0 });
 }
 
 /// Exact up to there.
@@ -195,7 +195,7 @@ pub async fn a_hidden_chat_comes_back_with_the_next_message(stores: Stores) {
     assert_eq!(inbox(&world, p[0]).await, [id]);
     let card = world.card(p[0], id).await.unwrap();
     assert_eq!((card.my.hidden, card.unread.count), (false, 1));
-    assert_eq!(card.last_message.as_ref(), Some(&*three));
+    assert_eq!(card.last_message.unwrap().message, *three);
     assert_eq!(world.page(p[0], id, HistorySelector::After(0), 9).await.0, [3]);
     assert_eq!(world.page(p[1], id, HistorySelector::After(0), 9).await.0, [1, 2, 3]);
     world.hide(p[0], id).await.unwrap();
@@ -248,9 +248,8 @@ pub async fn hiding_takes_its_place_in_a_batch(stores: Stores) {
     assert_eq!(card.my.marks, Watermarks { delivered: 3, read: 3 });
     assert_eq!((card.head.last_seq, card.head.version), (3, 4));
     assert_eq!(world.card(p[1], id).await.unwrap().my.first_seq, 1);
-    let member_epoch = card.head.member_epoch;
-    let leaving = Change::Members { changes: vec![MemberChange::Leaves(p[0])], member_epoch };
-    let outcomes = world.apply_all(vec![hide(), world.command(id, leaving), hide()]).await;
+    let leaving = world.members_command(p[0], id, &[MemberChange::Leaves(p[0])]).await;
+    let outcomes = world.apply_all(vec![hide(), leaving, hide()]).await;
     assert!(matches!(outcomes[0], Ok(Applied::Hidden(_))), "{outcomes:?}");
     assert_eq!(refused(outcomes[2].clone()), Code::NotFound);
 }

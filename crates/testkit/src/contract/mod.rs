@@ -11,19 +11,35 @@
 
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "these are tests")]
 
+pub mod blocked;
+pub mod blocks;
+pub mod cards;
 pub mod direct;
+pub mod directory;
 pub mod groups;
 pub mod history;
 pub mod inbox;
+pub mod invites;
+pub mod joining;
+pub mod mentions;
+pub mod notes;
+pub mod pins;
+pub mod reactions;
+pub mod receipts;
 pub mod sending;
 pub mod sessions;
+pub mod settings;
 pub mod sync;
+pub mod syncing;
 pub mod users;
 mod world;
 
 use std::{pin::Pin, sync::Arc};
 
-use kith_ports::{ConversationStore, MessageStore, SessionStore, UserStore, log::ConversationLog};
+use kith_ports::{
+    BlockStore, ConversationStore, InviteStore, MessageStore, ReceiptStore, SessionStore,
+    UserStore, log::ConversationLog,
+};
 
 pub use self::world::World;
 
@@ -38,6 +54,12 @@ pub struct Stores {
     pub conversations: Arc<dyn ConversationStore>,
     /// Reads of messages.
     pub messages: Arc<dyn MessageStore>,
+    /// Watermarks.
+    pub receipts: Arc<dyn ReceiptStore>,
+    /// Blocks between people.
+    pub blocks: Arc<dyn BlockStore>,
+    /// Invites into groups and channels.
+    pub invites: Arc<dyn InviteStore>,
     /// Every change of a conversation.
     pub log: Arc<dyn ConversationLog>,
     /// Waits until a sync token taken now stands after everything that was written before. Where
@@ -75,8 +97,8 @@ macro_rules! contract_tests {
                 last_seen_never_goes_back,
                 contacts_are_those_one_has_written_to,
                 correspondents_share_a_chat_with_a_message,
-                acquaintances_share_a_chat_or_a_small_room,
-                acquaintances_end_where_a_room_grows_large,
+                acquaintances_share_a_chat_or_a_small_group,
+                acquaintances_end_where_a_group_grows_large,
             ]
             sessions: [
                 a_session_is_stored_whole,
@@ -104,7 +126,7 @@ macro_rules! contract_tests {
                 many_at_once_leave_no_gap,
                 one_id_from_many_tasks_is_one_message,
                 who_stops_waiting_leaves_whole_batches,
-                an_edit_needs_the_version_it_was_decided_on,
+                of_two_edits_the_last_stands,
                 deleting_twice_changes_nothing,
                 commands_on_what_is_not_there,
             ]
@@ -124,6 +146,7 @@ macro_rules! contract_tests {
                 a_stale_member_epoch_writes_nothing,
                 a_stale_settings_epoch_writes_nothing,
                 settings_change_field_by_field,
+                settings_that_are_so_already_change_nothing,
                 a_removed_member_sends_nothing,
                 removal_and_sends_at_once_never_cross,
                 one_who_comes_back_begins_anew,
@@ -133,6 +156,57 @@ macro_rules! contract_tests {
                 members_are_named,
                 topics_are_groups_and_channels,
                 a_direct_chat_has_no_members_to_change,
+            ]
+            blocked: [
+                nobody_writes_to_one_he_blocked_or_was_blocked_by,
+                a_blocked_chat_stays_as_it_is,
+                a_block_is_judged_in_its_turn,
+                nobody_adds_one_he_blocked_or_was_blocked_by,
+                shared_rooms_know_no_blocks,
+            ]
+            joining: [
+                anyone_joins_a_channel,
+                those_in_charge_of_a_channel_are_told,
+                only_channels_are_open,
+                an_invite_lets_one_in,
+                an_invite_that_is_no_good_is_not_found,
+                the_last_use_of_an_invite_lets_one_in,
+            ]
+            mentions: [
+                members_are_mentioned_by_their_names,
+                those_are_mentioned_who_are_in_it_at_the_time,
+                a_direct_chat_knows_mentions,
+                an_edit_finds_mentions_anew,
+                a_retry_is_answered_with_its_mentions,
+            ]
+            notes: [
+                a_group_notes_who_comes_and_goes,
+                one_who_leaves_is_noted_so,
+                another_name_is_noted,
+                a_channel_does_not_note_who_comes_and_goes,
+                a_note_is_nothing_to_read,
+                a_note_stays_as_it_is,
+                hiding_reads_nothing,
+            ]
+            pins: [
+                a_message_is_pinned_and_unpinned_once,
+                a_deleted_message_is_not_pinned,
+            ]
+            reactions: [
+                a_reaction_is_given_and_taken_back_once,
+                reactions_stand_in_the_order_they_were_given,
+                the_first_who_gave_an_emoji_are_named,
+                different_emoji_are_bounded,
+                one_reacts_to_what_one_sees,
+                an_audience_knows_what_its_batch_did,
+                a_deleted_message_loses_its_reactions,
+                a_message_is_told_with_its_reactions,
+                a_reaction_from_many_tasks_is_one,
+            ]
+            settings: [
+                own_settings_change_field_by_field,
+                ones_next_sync_finds_new_settings,
+                only_members_have_settings,
             ]
             history: [
                 pages_of_a_history,
@@ -147,6 +221,9 @@ macro_rules! contract_tests {
                 changes_of_members_are_marked,
                 changes_do_not_list_a_channels_members,
                 changes_do_not_name_who_left_before_one_joined,
+                who_hides_a_chat_still_hears_who_left,
+                one_no_longer_in_charge_is_gone_from_a_channel,
+                another_role_in_a_channel_is_a_reset,
             ]
             inbox: [
                 a_card_shows_the_newest_message_and_the_peer,
@@ -161,6 +238,55 @@ macro_rules! contract_tests {
                 hiding_is_ones_own,
                 hiding_takes_its_place_in_a_batch,
             ]
+            cards: [
+                reactions_stand_under_messages,
+                an_answer_shows_the_beginning_of_what_it_answers,
+                a_status_is_what_all_others_have_reached,
+                a_status_does_not_tell_of_hidden_reading,
+                a_status_ends_where_a_room_grows_large,
+                the_inbox_shows_cards_of_the_newest_messages,
+                a_message_is_located,
+                unread_mentions_are_counted_apart,
+                counting_mentions_stops_where_counting_does,
+                a_page_is_of_one_moment,
+            ]
+            receipts: [
+                marks_move_forward,
+                who_is_no_member_moves_nothing,
+                senders_are_told_once,
+                senders_of_long_ago_are_not_told,
+                hidden_reading_is_told_to_nobody,
+                nobody_is_told_across_a_block,
+                hidden_reading_leaves_no_trace,
+                nothing_is_known_across_a_block,
+                a_large_room_keeps_marks_alone,
+                receipts_in_a_channel_do_not_list_it,
+                a_channel_tells_those_in_charge_who_reads,
+                who_hides_a_chat_stays_in_its_receipts,
+                receipts_are_paged,
+                receipts_of_a_message,
+                a_batch_moves_many,
+                what_moves_nothing_writes_nothing,
+                hiding_reads_nothing,
+                advances_and_sends_at_once,
+            ]
+            blocks: [
+                a_block_is_made_and_taken_back,
+                blocks_are_paged,
+                those_are_found_who_have_parted,
+                those_who_have_parted_are_no_contacts,
+            ]
+            invites: [
+                an_invite_is_kept_whole,
+                those_in_charge_give_out_invites,
+                invites_are_paged_with_ties,
+            ]
+            directory: [
+                channels_are_listed_by_name,
+                channels_are_found_by_the_start_of_a_word,
+                only_a_channel_has_a_listing,
+                a_channel_shows_those_in_charge_of_it,
+            ]
             sync: [
                 a_first_sync_brings_everything,
                 a_sync_brings_what_changed_since,
@@ -169,9 +295,19 @@ macro_rules! contract_tests {
                 what_is_gone_is_named_once,
                 what_goes_on_after_leaving_is_not_told,
                 profiles_of_acquaintances_are_synced,
-                a_chat_that_only_the_other_opened_is_not_told,
+                profiles_of_a_group_that_grows_small_are_synced,
                 a_token_of_another_database_is_foreign,
                 a_horizon_misses_nothing_while_others_write,
+                a_chat_that_only_the_other_opened_is_not_told,
+                a_sync_brings_the_marks_of_others,
+                own_settings_and_marks_are_found,
+                people_come_page_by_page,
+                many_people_come_page_by_page,
+                people_who_change_during_a_paged_sync_are_not_lost,
+            ]
+            syncing: [
+                old_state_and_a_sync_are_the_fresh_state,
+                a_clock_that_steps_back_loses_nothing,
             ]
         }
     };

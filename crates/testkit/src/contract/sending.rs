@@ -4,21 +4,22 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use kith_domain::{
     Code, MessageId, UserId,
-    conversation::{ConversationPatch, Kind, Posting, Seq},
+    conversation::{ConversationPatch, Kind, Posting, Seq, SettingsPatch},
     group::{MemberChange, Role},
     message::{Digest, MessageKind},
 };
 use kith_ports::{
     HistorySelector,
-    log::{Applied, Change, Command, Rejected, Send},
+    log::{Applied, Change, Command, Entrance, Join, Rejected, Send},
 };
 
 use super::{
     Stores, World,
-    world::{duplicate, refused, sent},
+    world::{duplicate, messages, refused, sent},
 };
 use crate::build::{
-    at, client_message_id, content, conversation_id, message_id, send, send_to, user_id,
+    self, at, client_message_id, content, conversation_id, message_id, note_id, reaction, send,
+    send_to, user_id,
 };
 
 fn with_reply(mut command: Command, reply: MessageId) -> Command {
@@ -74,7 +75,7 @@ pub async fn a_retry_is_answered_with_the_first_message(stores: Stores) {
     }
     assert_eq!(duplicate(world.apply(other_id.clone()).await), first);
     let edited = match world.edit(&first, "hi there").await.unwrap() {
-        Applied::Edited(message, _) => message,
+        Applied::Revised(message, Some(_)) => message,
         other => panic!("expected an edited message, found {other:?}"),
     };
     assert_eq!(duplicate(world.apply(other_id).await), edited);
@@ -117,7 +118,7 @@ pub async fn a_retry_after_deleting_gives_the_tombstone(stores: Stores) {
     let first = sent(world.apply(send_to(group, 1, p[0], "hi")).await);
     world.delete(&first).await.unwrap();
     let tombstone = duplicate(world.apply(send_to(group, 1, p[0], "hi")).await);
-    assert_eq!((tombstone.id, &tombstone.content), (first.id, &None));
+    assert_eq!((tombstone.id, tombstone.content()), (first.id, None));
     assert!(tombstone.deleted_at.is_some());
 }
 
@@ -191,21 +192,16 @@ pub async fn a_rejected_neighbour_leaves_no_gap(stores: Stores) {
     assert_eq!(all(&world, p[1], group).await, [1, 2, 3]);
     // Judged anew: a refused send leaves no trace.
     world.change_members(group, &[MemberChange::Joins(p[2], Role::Member)]).await;
-    assert_eq!(sent(world.apply(send_to(group, 2, p[2], "stranger")).await).seq, 4);
+    // The fourth tells that he came.
+    assert_eq!(sent(world.apply(send_to(group, 2, p[2], "stranger")).await).seq, 5);
 }
 
 /// Members read.
 pub async fn only_admins_post_where_it_says_so(stores: Stores) {
     let (world, p) = World::people(stores, 3).await;
     let channel = world.room(Kind::Channel, &p).await;
-    let (conversation, head) = world.head(channel).await;
     let patch = ConversationPatch { posting: Some(Posting::Admins), ..Default::default() };
-    let change = Change::Update {
-        patch,
-        member_epoch: head.member_epoch,
-        settings_epoch: conversation.settings_epoch,
-    };
-    world.apply(world.command(channel, change)).await.unwrap();
+    world.update(p[0], channel, patch).await.unwrap();
     world.change_members(channel, &[MemberChange::Becomes(p[1], Role::Admin)]).await;
     sent(world.apply(send_to(channel, 1, p[0], "owner")).await);
     sent(world.apply(send_to(channel, 2, p[1], "admin")).await);
@@ -222,7 +218,7 @@ pub async fn replies_name_a_message_that_the_sender_sees(stores: Stores) {
     let named = reply.reply_to.unwrap();
     assert_eq!((named.id, named.seq, named.sender_id), (first.id, 1, p[0]));
     let (_, page) = world.page(p[0], group, HistorySelector::Newest, 10).await;
-    assert_eq!(page.items.last(), Some(&*reply));
+    assert_eq!(page.items.last().map(|card| &card.message), Some(&*reply));
 
     world.delete(&first).await.unwrap();
     sent(world.apply(with_reply(send_to(group, 2, p[1], "to a tombstone"), first.id)).await);
@@ -266,13 +262,14 @@ pub async fn hostile_text_comes_back_unchanged(stores: Stores) {
             send.client_message_id = client_message_id(&format!("%_\\'\"👩‍👧 {n}"));
         }
         let message = sent(world.apply(command.clone()).await);
-        assert_eq!(message.content, Some(content(text)));
+        assert_eq!(message.content(), Some(&content(text)));
         assert_eq!(duplicate(world.apply(command).await), message);
     }
     let long = "𝄞".repeat(4_000);
     sent(world.apply(send_to(group, 50, p[0], &long)).await);
     let (_, page) = world.page(p[0], group, HistorySelector::Newest, 50).await;
-    let found: Vec<_> = page.items.into_iter().filter_map(|message| message.content).collect();
+    let found: Vec<_> =
+        page.items.iter().filter_map(|card| card.message.content()).cloned().collect();
     let expected: Vec<_> = texts.into_iter().chain([long.as_str()]).map(content).collect();
     assert_eq!(found, expected);
 }
@@ -362,29 +359,33 @@ pub async fn who_stops_waiting_leaves_whole_batches(stores: Stores) {
     assert_eq!(seqs.len() % 7, 1, "batches of seven, and the last one");
 }
 
-/// Another edit came first, or the members changed.
-pub async fn an_edit_needs_the_version_it_was_decided_on(stores: Stores) {
+/// Whatever became of the message meanwhile, but not of the members.
+pub async fn of_two_edits_the_last_stands(stores: Stores) {
     let (world, p) = World::people(stores, 2).await;
     let group = world.group(&p).await;
     let first = world.send(group, p[0], "hi").await;
     world.send(group, p[1], "in between").await;
-    let Applied::Edited(edited, _) = world.edit(&first, "hi!").await.unwrap() else {
+    let Applied::Revised(edited, Some(_)) = world.edit(&first, "hi!").await.unwrap() else {
         panic!("expected an edited message");
     };
-    assert_eq!(edited.content, Some(content("hi!")));
+    assert_eq!(edited.content(), Some(&content("hi!")));
     assert_eq!((edited.seq, edited.version), (1, 4));
     assert!(edited.edited_at.is_some());
-    assert_eq!(world.edit(&first, "too late").await, Err(Rejected::Stale));
+    world.react(p[1], &first, "👍", true).await.unwrap();
+    let Applied::Revised(last, Some(_)) = world.edit(&first, "hi there").await.unwrap() else {
+        panic!("expected an edited message");
+    };
+    assert_eq!((last.content(), last.version), (Some(&content("hi there")), 6));
+    assert_eq!(last.reactions.len(), 1);
     let change = Change::Edit {
         message_id: first.id,
-        message_version: edited.version,
         content: content("epoch"),
         member_epoch: world.head(group).await.1.member_epoch - 1,
     };
     assert_eq!(world.apply(world.command(group, change)).await, Err(Rejected::Stale));
     let (_, page) = world.page(p[1], group, HistorySelector::Newest, 10).await;
-    assert_eq!(page.items[0], *edited);
-    assert_eq!(page.version, 4);
+    assert_eq!(page.items[0].message, *last);
+    assert_eq!(page.version, 6);
 }
 
 /// Its text is gone, its number stays.
@@ -395,13 +396,13 @@ pub async fn deleting_twice_changes_nothing(stores: Stores) {
     let Applied::Deleted(tombstone, Some(_)) = world.delete(&first).await.unwrap() else {
         panic!("expected it to be deleted now");
     };
-    assert_eq!((tombstone.seq, tombstone.version, &tombstone.content), (1, 3, &None));
+    assert_eq!((tombstone.seq, tombstone.version, tombstone.content()), (1, 3, None));
     let again = world.delete(&first).await.unwrap();
     assert!(matches!(&again, Applied::Deleted(same, None) if *same == tombstone), "{again:?}");
     assert_eq!(world.head(group).await.1.version, 3);
     let (_, page) = world.page(p[0], group, HistorySelector::Newest, 10).await;
-    assert_eq!(page.items, [(*tombstone).clone()]);
-    assert_eq!(world.edit(&first, "alive?").await, Err(Rejected::Stale));
+    assert_eq!(messages(&page.items), [(*tombstone).clone()]);
+    assert_eq!(refused(world.edit(&first, "alive?").await), Code::MessageDeleted);
 }
 
 /// Missing messages and conversations answer alike, in any place.
@@ -415,14 +416,26 @@ pub async fn commands_on_what_is_not_there(stores: Stores) {
     {
         let delete = Change::Delete { message_id, member_epoch };
         assert_eq!(refused(world.apply(world.command(id, delete)).await), Code::NotFound);
-        let edit =
-            Change::Edit { message_id, message_version: 2, content: content("x"), member_epoch };
+        let edit = Change::Edit { message_id, content: content("x"), member_epoch };
         assert_eq!(refused(world.apply(world.command(id, edit)).await), Code::NotFound);
+        let pin = Change::Pin { message_id, pinned: true, member_epoch };
+        assert_eq!(refused(world.apply(world.command(id, pin)).await), Code::NotFound);
+        let react = reaction(message_id, p[0], "👍");
+        assert_eq!(refused(world.apply(world.command(id, react)).await), Code::NotFound);
     }
     for change in [
         Change::Remove { member_epoch },
-        Change::Members { changes: vec![], member_epoch },
-        Change::Update { patch: ConversationPatch::default(), member_epoch, settings_epoch: 1 },
+        build::members(p[0], &[], 1, member_epoch),
+        Change::Update {
+            by: p[0],
+            note: note_id(1),
+            patch: ConversationPatch::default(),
+            member_epoch,
+            settings_epoch: 1,
+        },
+        Change::Hide { member: p[0] },
+        Change::Settings { member: p[0], patch: SettingsPatch::default() },
+        Change::Join(Join { user: p[0], by: Entrance::Open, note: note_id(1) }),
     ] {
         let command = world.command(conversation_id(99), change);
         assert_eq!(refused(world.apply(command).await), Code::NotFound);

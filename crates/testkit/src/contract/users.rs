@@ -309,8 +309,8 @@ pub async fn correspondents_share_a_chat_with_a_message(stores: Stores) {
     assert_eq!(of(p[0]).await, [p[1], p[2]], "hidden, it is still theirs");
 }
 
-/// Of a chat with a message, a group, a channel: each once, while both are in it.
-pub async fn acquaintances_share_a_chat_or_a_small_room(stores: Stores) {
+/// Of a chat with a message, or a group: each once, while both are in it. Not of a channel.
+pub async fn acquaintances_share_a_chat_or_a_small_group(stores: Stores) {
     let (world, p) = World::people(stores, 8).await;
     world.write(p[1], p[0], "hi").await;
     world.group(&[p[0], p[1], p[2]]).await;
@@ -328,15 +328,16 @@ pub async fn acquaintances_share_a_chat_or_a_small_room(stores: Stores) {
         found.sort();
         found
     };
-    assert_eq!(of(p[0]).await, p[1..4]);
+    assert_eq!(of(p[0]).await, p[1..3]);
     assert_eq!(of(p[1]).await, [p[0], p[2], p[7]]);
     assert_eq!((of(p[4]).await, of(p[5]).await, of(p[6]).await), (vec![], vec![], vec![]));
+    assert_eq!(of(p[3]).await, [], "a channel makes nobody acquainted");
 }
 
 /// Up to 256 members.
-pub async fn acquaintances_end_where_a_room_grows_large(stores: Stores) {
+pub async fn acquaintances_end_where_a_group_grows_large(stores: Stores) {
     let (world, p) = World::people(stores, 257).await;
-    let room = world.room(Kind::Channel, &p[..256]).await;
+    let room = world.group(&p[..256]).await;
     assert_eq!(world.stores.users.acquaintances(p[7]).await.unwrap().len(), 255);
     world.change_members(room, &[MemberChange::Joins(p[256], Role::Member)]).await;
     assert_eq!(world.stores.users.acquaintances(p[7]).await.unwrap(), []);

@@ -4,14 +4,17 @@ use std::sync::{
 };
 
 use kith_domain::{
-    Code, ConversationId, UserId,
-    conversation::{Conversation, Head, Kind, Seq, Version},
-    group::{MemberChange, Role},
+    Code, ConversationId, MessageId, UserId,
+    conversation::{Conversation, ConversationPatch, Head, Kind, Seq, SettingsPatch},
+    group::MemberChange,
     message::Message,
+    receipt::Watermarks,
+    text::Emoji,
 };
 use kith_ports::{
-    ConversationCard, HistoryPage, HistorySelector, SyncBody, SyncFrom, SyncRead,
-    log::{Applied, Change, Command, Rejected},
+    Advance, Advanced, ConversationCard, HistoryPage, HistorySelector, MessageCard, Receipt,
+    SyncBody, SyncFrom, SyncRead, SyncedConversation,
+    log::{Applied, Change, Command, MemberChanged, React, Rejected},
 };
 
 use super::Stores;
@@ -96,18 +99,138 @@ impl World {
         (snapshot.conversation, snapshot.head)
     }
 
-    /// Changes members under the present epoch.
+    /// The id of a message that does not exist yet.
+    pub fn new_message_id(&self) -> MessageId {
+        build::message_id(self.next())
+    }
+
+    /// The command that changes members under the present epoch.
+    pub async fn members_command(
+        &self,
+        by: UserId,
+        id: ConversationId,
+        changes: &[MemberChange],
+    ) -> Command {
+        let member_epoch = self.head(id).await.1.member_epoch;
+        let changes =
+            changes.iter().map(|change| (*change, self.new_message_id())).collect::<Vec<_>>();
+        self.command(id, Change::Members { by, changes, member_epoch })
+    }
+
+    /// Changes members under the present epoch. It is the conversation's maker who does it.
     pub async fn change_members(
         &self,
         id: ConversationId,
         changes: &[MemberChange],
-    ) -> Vec<(MemberChange, Role, Version)> {
-        let member_epoch = self.head(id).await.1.member_epoch;
-        let change = Change::Members { changes: changes.to_vec(), member_epoch };
-        match self.apply(self.command(id, change)).await.unwrap() {
+    ) -> Vec<MemberChanged> {
+        let by = self.head(id).await.0.created_by;
+        match self.apply(self.members_command(by, id, changes).await).await.unwrap() {
             Applied::MembersChanged { changes, .. } => changes,
             other => panic!("expected changed members, found {other:?}"),
         }
+    }
+
+    /// Somebody leaves.
+    pub async fn leave(&self, id: ConversationId, member: UserId) {
+        let leaving = self.members_command(member, id, &[MemberChange::Leaves(member)]).await;
+        self.apply(leaving).await.unwrap();
+    }
+
+    /// Changes name, description, posting under the present epochs.
+    pub async fn update(
+        &self,
+        by: UserId,
+        id: ConversationId,
+        patch: ConversationPatch,
+    ) -> Result<Applied, Rejected> {
+        let (conversation, head) = self.head(id).await;
+        let (settings_epoch, member_epoch) = (conversation.settings_epoch, head.member_epoch);
+        let note = self.new_message_id();
+        let change = Change::Update { by, note, patch, member_epoch, settings_epoch };
+        self.apply(self.command(id, change)).await
+    }
+
+    /// Gives a reaction, or takes it back.
+    pub async fn react(
+        &self,
+        by: UserId,
+        message: &Message,
+        emoji: &str,
+        given: bool,
+    ) -> Result<Applied, Rejected> {
+        let emoji = Emoji::parse(emoji).unwrap();
+        let react = React { message_id: message.id, by, emoji, given };
+        self.apply(self.command(message.conversation_id, Change::React(react))).await
+    }
+
+    /// Pins a message, or takes the pin away, under the present epoch and the version it came with.
+    pub async fn pin(&self, message: &Message, pinned: bool) -> Result<Applied, Rejected> {
+        let id = message.conversation_id;
+        let change = Change::Pin {
+            message_id: message.id,
+            pinned,
+            member_epoch: self.head(id).await.1.member_epoch,
+        };
+        self.apply(self.command(id, change)).await
+    }
+
+    /// Changes a member's own settings.
+    pub async fn settle(
+        &self,
+        member: UserId,
+        id: ConversationId,
+        patch: SettingsPatch,
+    ) -> Result<Applied, Rejected> {
+        self.apply(self.command(id, Change::Settings { member, patch })).await
+    }
+
+    /// Moves a member's marks, and says what came of it.
+    pub async fn advance(
+        &self,
+        reader: UserId,
+        id: ConversationId,
+        (delivered, read): (Seq, Seq),
+    ) -> Option<Advanced> {
+        let advance = self.advancing(reader, id, (delivered, read));
+        self.stores.receipts.advance([advance].into()).await.unwrap().pop().unwrap()
+    }
+
+    /// A member's word on how far he has come, at the next second.
+    pub fn advancing(
+        &self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        (delivered, read): (Seq, Seq),
+    ) -> Advance {
+        let (to, at) = (Watermarks { delivered, read }, at(self.next()));
+        Advance { conversation_id, user_id, to, at }
+    }
+
+    /// How far a message has come with all the others, read in pages of any size.
+    pub async fn receipts(
+        &self,
+        viewer: UserId,
+        message: MessageId,
+        limit: usize,
+    ) -> Option<Vec<Receipt>> {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let page =
+                self.stores.receipts.receipts(viewer, message, after, limit).await.unwrap()?;
+            assert!(page.items.len() <= limit);
+            assert!(page.items.iter().all(|receipt| Some(receipt.user_id) > after));
+            assert!(page.next.is_none() || page.next == page.items.last().map(|it| it.user_id));
+            all.extend(page.items);
+            after = page.next;
+            if after.is_none() {
+                return Some(all);
+            }
+        }
+    }
+
+    /// A message as one sees it.
+    pub async fn message_card(&self, viewer: UserId, id: MessageId) -> Option<MessageCard> {
+        self.stores.messages.card(viewer, id).await.unwrap()
     }
 
     /// Deletes a message under the present epoch.
@@ -122,7 +245,6 @@ impl World {
         let id = message.conversation_id;
         let change = Change::Edit {
             message_id: message.id,
-            message_version: message.version,
             content: build::content(text),
             member_epoch: self.head(id).await.1.member_epoch,
         };
@@ -160,7 +282,7 @@ impl World {
     ) -> (Vec<Seq>, HistoryPage) {
         let page =
             self.stores.messages.history(viewer, id, selector, limit).await.unwrap().unwrap();
-        (page.items.iter().map(|message| message.seq).collect(), page)
+        (page.items.iter().map(|card| card.message.seq).collect(), page)
     }
 
     /// A sync token for now.
@@ -212,4 +334,14 @@ pub(super) fn refused(outcome: Result<Applied, Rejected>) -> Code {
 /// The ids of cards, in order.
 pub(super) fn ids(cards: &[ConversationCard]) -> Vec<ConversationId> {
     cards.iter().map(|card| card.conversation.id).collect()
+}
+
+/// The ids of the conversations of a sync, in order.
+pub(super) fn synced(conversations: &[SyncedConversation]) -> Vec<ConversationId> {
+    conversations.iter().map(|synced| synced.card.conversation.id).collect()
+}
+
+/// The messages of cards.
+pub(super) fn messages(cards: &[MessageCard]) -> Vec<Message> {
+    cards.iter().map(|card| card.message.clone()).collect()
 }

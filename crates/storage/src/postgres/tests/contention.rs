@@ -3,9 +3,12 @@
 use kith_domain::{
     Code, ConversationId,
     group::{MemberChange, Role},
+    receipt::Watermarks,
+    user::ProfilePatch,
 };
 use kith_ports::{
-    ConversationStore as _, SessionStore, StoreError, UserStore,
+    Advance, BlockStore as _, ConversationStore as _, ReceiptStore as _, SessionStore, StoreError,
+    UserStore,
     log::{Applied, Change, Command, ConversationLog as _, Rejected},
 };
 use kith_testkit::build::{self, at, send_to, user_id, write_to};
@@ -83,6 +86,124 @@ async fn a_send_that_waits_for_a_removal_is_refused(#[case] company: Company) {
     assert_eq!(sent(&next).seq, 1 + others);
 }
 
+/// What was judged before a block is there when the block is answered, and nothing comes after it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_block_waits_for_what_is_being_sent() {
+    let (ground, store, _) = Ground::furnished().await;
+    let chat =
+        sent(&apply(&store, write_to(user_id(2), 1, user_id(1), "hi")).await).conversation_id;
+    let raw = ground.raw().await;
+    raw.hold(chat).await;
+    let blocking = {
+        let store = store.clone();
+        tokio::spawn(async move { store.block(user_id(2), user_id(1), at(2)).await })
+    };
+    ground.waiting(1).await;
+    assert_eq!(ground.number("SELECT count(*) FROM blocks").await, 0);
+    raw.run("COMMIT").await;
+    assert!(blocking.await.unwrap().unwrap());
+    let next = apply(&store, send_to(chat, 2, user_id(1), "still here?")).await;
+    assert!(
+        matches!(&next, Err(Rejected::Refused(refusal)) if refusal.code == Code::Blocked),
+        "{next:?}"
+    );
+}
+
+/// A statement that read blocks as they were when it began would store the message.
+#[rstest]
+#[case::alone(Company::Nothing)]
+#[case::among_messages(Company::Message)]
+#[case::among_others(Company::OtherCommand)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_send_that_waits_for_a_block_is_refused(#[case] company: Company) {
+    let (ground, store, group) = Ground::furnished().await;
+    let chat =
+        sent(&apply(&store, write_to(user_id(2), 1, user_id(1), "hi")).await).conversation_id;
+    let raw = ground.raw().await;
+    raw.hold(chat).await;
+    let (by, whom) = (user_id(2), user_id(1));
+    raw.run(&format!(
+        "INSERT INTO blocks (user_id, blocked_id, at) VALUES ('{by}', '{whom}', now())"
+    ))
+    .await;
+    let batch = company.with(group, send_to(chat, 2, user_id(1), "still here?"), 3);
+    let sending = applying(&store, batch);
+    ground.waiting(1).await;
+    raw.run("COMMIT").await;
+    match &sending.await.unwrap().unwrap()[0] {
+        Err(Rejected::Refused(refusal)) => assert_eq!(refusal.code, Code::Blocked),
+        other => panic!("expected a refusal, found {other:?}"),
+    }
+    ground.assert_dense(chat, 1, 2).await;
+}
+
+/// It has nothing to wait for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_advance_that_moves_nothing_waits_for_nobody() {
+    let (ground, store, group) = Ground::furnished().await;
+    apply(&store, send_to(group, 1, user_id(1), "hi")).await.unwrap();
+    let quiet = build::group(2, user_id(1));
+    let other = quiet.id;
+    apply(&store, build::create(quiet, &[user_id(2)])).await.unwrap();
+    apply(&store, send_to(other, 2, user_id(1), "hi")).await.unwrap();
+    let advance = |conversation_id, user_id, read| {
+        let to = Watermarks { delivered: 1, read };
+        Advance { conversation_id, user_id, to, at: at(3) }
+    };
+    store.advance([advance(group, user_id(2), 1)].into()).await.unwrap();
+    let raw = ground.raw().await;
+    raw.hold(group).await;
+    let batch = [
+        advance(group, user_id(2), 0),
+        advance(other, user_id(2), 1),
+        advance(group, user_id(1), 1),
+        advance(group, user_id(9), 1),
+    ];
+    let answers = store.advance(batch.into()).await.unwrap();
+    let after: Vec<_> = answers.iter().map(|it| it.as_ref().map(|it| it.after.read)).collect();
+    assert_eq!(after, [Some(1), Some(1), Some(1), None]);
+    assert_eq!(answers[1].as_ref().unwrap().senders_of_read, [user_id(1)]);
+    let waiting = {
+        let store = store.clone();
+        let batch = [advance(group, user_id(3), 1)];
+        tokio::spawn(async move { store.advance(batch.into()).await })
+    };
+    ground.waiting(1).await;
+    // He is removed meanwhile.
+    raw.run(&format!(
+        "UPDATE members SET left_seq = 1 WHERE conversation_id = '{group}' AND user_id = '{}'; COMMIT",
+        user_id(3)
+    ))
+    .await;
+    assert_eq!(waiting.await.unwrap().unwrap(), [None]);
+}
+
+/// He holds heads and waits for the account, while another who has that waits for the heads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_switch_of_receipts_in_a_deadlock_is_tried_again() {
+    let (ground, _, group) = Ground::furnished().await;
+    let raw = ground.raw().await;
+    raw.run(&format!("ALTER DATABASE {} SET deadlock_timeout = '2s'", ground.database.name()))
+        .await;
+    let store = ground.open().await;
+    raw.run("SET deadlock_timeout = '1min'").await;
+    let user = user_id(2);
+    raw.run(&format!("BEGIN; SELECT FROM users WHERE id = '{user}' FOR NO KEY UPDATE")).await;
+    let switching = {
+        let store = store.clone();
+        let patch = ProfilePatch { read_receipts: Some(false), ..ProfilePatch::default() };
+        tokio::spawn(async move { store.update(user, patch).await })
+    };
+    ground.waiting(1).await;
+    raw.run(&format!("SELECT FROM heads WHERE conversation_id = '{group}' FOR NO KEY UPDATE"))
+        .await;
+    raw.run("COMMIT").await;
+    let switched = switching.await.unwrap().unwrap().unwrap();
+    assert!(!switched.privacy.read_receipts);
+    let circles = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    ground.until(&format!("SELECT ({circles}) = 1")).await;
+}
+
 /// A statement that looked for duplicates before the lock would fail, or leave a gap.
 #[rstest]
 #[case::alone(Company::Nothing)]
@@ -129,9 +250,9 @@ async fn one_who_is_being_erased_does_not_come_into_a_group() {
     let raw = ground.raw().await;
     raw.run(&format!("BEGIN; UPDATE users SET deleted_at = now() WHERE id = '{}'", user_id(4)))
         .await;
-    let changes = vec![MemberChange::Joins(user_id(4), Role::Member)];
+    let changes = [MemberChange::Joins(user_id(4), Role::Member)];
     let member_epoch = store.snapshot(group, &[]).await.unwrap().unwrap().head.member_epoch;
-    let change = Change::Members { changes, member_epoch };
+    let change = build::members(user_id(1), &changes, 1, member_epoch);
     let joining = applying(&store, vec![Command { conversation_id: group, at: at(2), change }]);
     ground.waiting(1).await;
     raw.run("COMMIT").await;
@@ -164,8 +285,8 @@ async fn lanes_have_connections_of_their_own() {
     }
 }
 
-/// How many changes of each conversation took a version.
-type Tally = [i64; 3];
+/// How many changes of each conversation took a version, and how many messages it got.
+type Tally = [(i64, i64); 3];
 
 /// One node's share of the crowd: batches over all conversations, in its own order.
 async fn crowd(store: Postgres, rooms: [ConversationId; 3], task: u64, rounds: u64) -> Tally {
@@ -190,41 +311,46 @@ async fn crowd(store: Postgres, rooms: [ConversationId; 3], task: u64, rounds: u
             .map(|it| rooms.iter().position(|id| *id == it.conversation_id).unwrap())
             .collect();
         for (place, outcome) in places.into_iter().zip(store.apply(batch.into()).await.unwrap()) {
-            tally[place] += match outcome {
-                Ok(Applied::Sent { .. } | Applied::Edited(..)) => 1,
-                Ok(Applied::Deleted(_, told)) => i64::from(told.is_some()),
+            let (versions, messages) = match outcome {
+                Ok(Applied::Sent { .. }) => (1, 1),
+                Ok(Applied::Revised(..)) => (1, 0),
+                Ok(Applied::Deleted(_, told)) => (i64::from(told.is_some()), 0),
+                Ok(Applied::Reacted(told)) => (i64::from(told.is_some()), 0),
+                // Each is noted.
                 Ok(Applied::MembersChanged { changes, .. }) => {
-                    i64::try_from(changes.len()).unwrap()
+                    let changes = i64::try_from(changes.len()).unwrap();
+                    (2 * changes, changes)
                 }
-                Err(Rejected::Stale) => 0,
+                Err(Rejected::Stale) => (0, 0),
+                Err(Rejected::Refused(refusal)) if refusal.code == Code::MessageDeleted => (0, 0),
                 other => panic!("unexpected {other:?}"),
             };
+            tally[place].0 += versions;
+            tally[place].1 += messages;
         }
     }
     tally
 }
 
-/// An edit, a deletion, or a coming or going of the third.
+/// An edit, a deletion, a reaction, or a coming or going of the third.
 async fn other(store: &Postgres, id: ConversationId, task: u64, round: u64) -> Command {
     let third = user_id(3);
     let snapshot = store.snapshot(id, &[third]).await.unwrap().unwrap();
     let member_epoch = snapshot.head.member_epoch;
     let history = kith_ports::HistorySelector::Newest;
     let page = kith_ports::MessageStore::history(store, user_id(1), id, history, 5).await.unwrap();
-    let message = page.unwrap().items.into_iter().find(|it| it.deleted_at.is_none());
-    let change = match (message, (task + round) % 4) {
-        (Some(message), 0 | 1) => Change::Edit {
-            message_id: message.id,
-            message_version: message.version,
-            content: build::content("edited"),
-            member_epoch,
-        },
-        (Some(message), 2) => Change::Delete { message_id: message.id, member_epoch },
-        _ if snapshot.members.is_empty() => {
-            let changes = vec![MemberChange::Joins(third, Role::Member)];
-            Change::Members { changes, member_epoch }
+    let mut messages = page.unwrap().items.into_iter().map(|card| card.message);
+    let message = messages.find(|it| it.deleted_at.is_none() && !it.is_system());
+    let members = |change, n| build::members(user_id(1), &[change], n, member_epoch);
+    let note = 10_000 * (task + 1) + round;
+    let change = match (message, (task + round) % 5) {
+        (Some(message), 0 | 1) => {
+            Change::Edit { message_id: message.id, content: build::content("edited"), member_epoch }
         }
-        _ => Change::Members { changes: vec![MemberChange::Leaves(third)], member_epoch },
+        (Some(message), 2) => Change::Delete { message_id: message.id, member_epoch },
+        (Some(message), 3) => build::reaction(message.id, user_id(1 + task % 2), "👍"),
+        _ if snapshot.members.is_empty() => members(MemberChange::Joins(third, Role::Member), note),
+        _ => members(MemberChange::Leaves(third), note),
     };
     Command { conversation_id: id, at: at(round), change }
 }
@@ -247,14 +373,14 @@ async fn batches_in_opposite_orders_all_come_through() {
     let mut tally = Tally::default();
     for task in tasks {
         for (sum, count) in tally.iter_mut().zip(task.await.unwrap()) {
-            *sum += count;
+            *sum = (sum.0 + count.0, sum.1 + count.1);
         }
     }
-    for (id, versions) in rooms.into_iter().zip(tally) {
+    for (id, (versions, messages)) in rooms.into_iter().zip(tally) {
         // The first version is the making.
-        ground.assert_dense(id, 400, versions + 1).await;
+        ground.assert_dense(id, messages, versions + 1).await;
     }
-    assert!(tally[0] > 400 && tally[1] > 400, "others were carried out, too: {tally:?}");
+    assert!(tally[0].0 > 450 && tally[1].0 > 450, "others were carried out, too: {tally:?}");
 }
 
 /// A wait in a circle ends with one being undone. He tries again, and nobody hears of it.

@@ -1,11 +1,11 @@
 //! Direct chats that two nodes make at once.
 
-use kith_domain::{ConversationId, UserId};
+use kith_domain::ConversationId;
 use kith_ports::{
     UserStore as _,
-    log::{Applied, Change, Command, Open, Opening},
+    log::{Applied, Opening},
 };
-use kith_testkit::build::{self, at, user_id, write_to};
+use kith_testkit::build::{self, open, user_id, write_to};
 use rstest::rstest;
 
 use super::{
@@ -41,11 +41,6 @@ async fn make_slowly(raw: &Raw) {
          FROM users WHERE id IN ('{one}', '{two}')"
     ))
     .await;
-}
-
-fn open(by: UserId, peer: UserId) -> Command {
-    let conversation_id = ConversationId::direct(by, peer);
-    Command { conversation_id, at: at(1), change: Change::Open(Open { by, peer }) }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,8 +2,8 @@
 
 use kith_domain::text::{Email, Username};
 use kith_ports::{
-    Constraint, ConversationStore as _, HistorySelector, MessageStore as _, SessionStore,
-    StoreError, UserStore as _,
+    Constraint, ConversationStore, HistorySelector, MessageStore as _, SessionStore, StoreError,
+    UserStore as _,
     log::{Change, Command, ConversationLog as _},
 };
 use kith_testkit::build::{self, at, send_to, user_id};
@@ -64,7 +64,9 @@ async fn a_read_whose_connection_ends_is_unavailable() {
     raw.run("BEGIN; LOCK TABLE members, sessions IN ACCESS EXCLUSIVE MODE").await;
     let snapshot = {
         let store = store.clone();
-        tokio::spawn(async move { store.card(user_id(1), group).await.map(drop) })
+        tokio::spawn(
+            async move { ConversationStore::card(&store, user_id(1), group).await.map(drop) },
+        )
     };
     let query = {
         let store = store.clone();
@@ -79,18 +81,18 @@ async fn a_read_whose_connection_ends_is_unavailable() {
         assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
     }
     raw.run("ROLLBACK").await;
-    assert!(store.card(user_id(1), group).await.unwrap().is_some());
+    assert!(ConversationStore::card(&store, user_id(1), group).await.unwrap().is_some());
 }
 
 /// Whoever gets a connection that ended while nobody used it is told to try again, at most.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_ended_are_replaced() {
     let (ground, store, group) = Ground::furnished().await;
-    assert!(store.card(user_id(1), group).await.unwrap().is_some());
+    assert!(ConversationStore::card(&store, user_id(1), group).await.unwrap().is_some());
     end_all(&ground.raw().await).await;
     let read = async {
         loop {
-            match store.card(user_id(1), group).await {
+            match ConversationStore::card(&store, user_id(1), group).await {
                 Ok(card) => break card,
                 Err(StoreError::Unavailable(_)) => {}
                 Err(other) => panic!("unexpected {other:?}"),
@@ -126,7 +128,7 @@ async fn no_free_connection_is_busy() {
     let sending = applying(&store, vec![send_to(group, 1, user_id(1), "first")]);
     ground.waiting(2).await;
     let (read, sent) = tokio::join!(
-        store.card(user_id(1), group),
+        ConversationStore::card(&store, user_id(1), group),
         store.apply([send_to(group, 2, user_id(1), "second")].into())
     );
     assert!(matches!(read, Err(StoreError::Busy)), "{read:?}");
@@ -144,13 +146,13 @@ async fn a_read_that_waits_too_long_is_busy() {
     let raw = ground.raw().await;
     raw.run("BEGIN; LOCK TABLE members, sessions IN ACCESS EXCLUSIVE MODE").await;
     let (snapshot, query) = tokio::join!(
-        store.card(user_id(1), group),
+        ConversationStore::card(&store, user_id(1), group),
         SessionStore::find(&store, build::session_id(1))
     );
     assert!(matches!(snapshot, Err(StoreError::Busy)), "{snapshot:?}");
     assert!(matches!(query, Err(StoreError::Busy)), "{query:?}");
     raw.run("ROLLBACK").await;
-    assert!(store.card(user_id(1), group).await.unwrap().is_some());
+    assert!(ConversationStore::card(&store, user_id(1), group).await.unwrap().is_some());
 }
 
 /// Two register at once: what the second wants was free when he looked.
@@ -210,7 +212,7 @@ async fn a_corrupt_row_is_named(
     sent(&apply(&store, send_to(group, 1, user_id(1), "hi")).await);
     ground.raw().await.run(damage).await;
     let page = store.history(user_id(1), group, HistorySelector::Newest, 10).await.map(drop);
-    let card = store.card(user_id(1), group).await.map(drop).unwrap_err();
+    let card = ConversationStore::card(&store, user_id(1), group).await.map(drop).unwrap_err();
     if in_table == "messages" {
         assert!(matches!(page, Err(StoreError::Corrupt { .. })), "{page:?}");
     }

@@ -17,8 +17,10 @@ use tokio_postgres::{Client, NoTls};
 use super::super::{Options, Postgres};
 
 /// All that the state of an empty database depends on.
-const MIGRATIONS: &str =
-    include_str!("../../../../../migrations/postgres/2026-11-20-000001_initial/up.sql");
+const MIGRATIONS: &str = concat!(
+    include_str!("../../../../../migrations/postgres/2026-11-20-000001_initial/up.sql"),
+    include_str!("../../../../../migrations/postgres/2026-11-21-000002_conversing/up.sql"),
+);
 
 /// How long a test waits for what must happen.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);

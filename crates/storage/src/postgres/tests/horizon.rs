@@ -1,7 +1,10 @@
 //! Syncs while a transaction is under way that began before them and ends after.
 
-use kith_ports::{ConversationStore as _, SyncBody, SyncFrom, SyncRead};
-use kith_testkit::build::{send_to, user_id};
+use kith_domain::receipt::Watermarks;
+use kith_ports::{
+    Advance, ConversationStore as _, ReceiptStore as _, SyncBody, SyncFrom, SyncRead,
+};
+use kith_testkit::build::{at, send_to, user_id};
 
 use super::{
     super::Postgres,
@@ -39,8 +42,11 @@ async fn a_transaction_across_a_sync_is_told_by_the_next() {
     let seen = |body: &SyncBody| {
         body.conversations
             .iter()
+            .map(|synced| &synced.card)
             .find(|card| card.conversation.id == group)
-            .map(|card| (card.head.last_seq, card.last_message.as_ref().map(|message| message.seq)))
+            .map(|card| {
+                (card.head.last_seq, card.last_message.as_ref().map(|last| last.message.seq))
+            })
     };
     assert_eq!(seen(&first), Some((0, None)));
     assert_eq!(first.conversations.len(), 2);
@@ -78,6 +84,46 @@ async fn a_removal_across_a_sync_is_told_by_the_next() {
     outcome.unwrap();
     let third = sync(&store, Some(second.next)).await;
     assert!(third.conversations.is_empty(), "what goes on there is not his");
+}
+
+/// The same of marks: one reads across a sync of another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reading_across_a_sync_is_told_by_the_next() {
+    let (ground, store, group) = Ground::furnished().await;
+    apply(&store, send_to(group, 6, user_id(2), "read it")).await.unwrap();
+    let raw = ground.raw().await;
+    raw.hold(group).await;
+    // Its number is taken before it writes anything.
+    raw.run("SELECT pg_current_xact_id()").await;
+    raw.run(&format!(
+        "UPDATE members SET delivered_seq = 1, read_seq = 1, \
+         changed = pg_current_xact_id()::text::bigint \
+         WHERE conversation_id = '{group}' AND user_id = '{}';
+         UPDATE heads SET changed = pg_current_xact_id()::text::bigint \
+         WHERE conversation_id = '{group}'",
+        user_id(3)
+    ))
+    .await;
+    // One that does the same waits for it, and is not lost either.
+    let reading = {
+        let store = store.clone();
+        let to = Watermarks { delivered: 1, read: 1 };
+        let advance = Advance { conversation_id: group, user_id: user_id(1), to, at: at(9) };
+        tokio::spawn(async move { store.advance([advance].into()).await })
+    };
+    ground.waiting(1).await;
+    let chat = kith_testkit::build::write_to(user_id(2), 5, user_id(3), "meanwhile");
+    apply(&store, chat).await.unwrap();
+    let read = |body: &SyncBody| -> Option<Vec<i64>> {
+        let synced = body.conversations.iter().find(|it| it.card.conversation.id == group)?;
+        Some(synced.marks.as_ref()?.iter().map(|other| other.marks.read).collect())
+    };
+    let first = sync(&store, None).await;
+    assert_eq!(read(&first), Some(vec![0, 0]));
+    raw.run("COMMIT").await;
+    reading.await.unwrap().unwrap();
+    let second = sync(&store, Some(first.next)).await;
+    assert_eq!(read(&second), Some(vec![1, 1]));
 }
 
 /// A profile that was written across a sync.

@@ -68,7 +68,7 @@ macro_rules! columns {
     () => {};
 }
 
-columns!(A B C D E F G H I J K L M N O P);
+columns!(A B C D E F G H I J K L M N O P Q R);
 
 /// The names of the columns of a query for all of them, in their order.
 fn names(query: &impl QueryFragment<Pg>) -> Vec<String> {
@@ -95,6 +95,7 @@ fn expected() -> [Vec<String>; 2] {
         })*};
     }
     describe!(store users user_words last_seen sessions conversations heads members messages);
+    describe!(reactions receipts blocks invites channel_words);
     all.map(|mut columns| {
         columns.sort();
         columns

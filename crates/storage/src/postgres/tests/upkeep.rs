@@ -1,8 +1,8 @@
 //! What goes in time, and what other nodes read meanwhile.
 
-use kith_domain::{ConversationId, group::MemberChange};
+use kith_domain::{ConversationId, group::MemberChange, receipt::Watermarks};
 use kith_ports::{
-    ConversationStore as _,
+    Advance, ConversationStore as _, ReceiptStore as _,
     log::{Change, Command, ConversationLog as _},
 };
 use kith_testkit::build::{self, at, send_to, user_id, write_to};
@@ -38,12 +38,34 @@ async fn the_messages_of_a_deleted_conversation_go() {
     let batch: Vec<_> = (1..=1_200).map(|n| send_to(group, n, user_id(1), "x")).collect();
     store.apply(batch.into()).await.unwrap();
     apply(&store, write_to(user_id(2), 2_000, user_id(1), "stays")).await.unwrap();
+    let chat = ConversationId::direct(user_id(1), user_id(2));
+    for (id, n) in [(group, 1_100), (chat, 2_000)] {
+        let reaction = build::reaction(build::message_id(n), user_id(2), "👍");
+        apply(&store, Command { conversation_id: id, at: at(8), change: reaction }).await.unwrap();
+    }
+    for seq in 1..=300 {
+        let advance = |conversation_id, user_id| {
+            let to = Watermarks { delivered: seq, read: seq };
+            Advance { conversation_id, user_id, to, at: at(8) }
+        };
+        let batch =
+            [advance(group, user_id(2)), advance(group, user_id(3)), advance(chat, user_id(2))];
+        store.advance(batch.into()).await.unwrap();
+    }
+    assert_eq!(ground.number("SELECT count(*) FROM receipts").await, 1_202);
+    let crowd = format!(
+        "INSERT INTO reactions SELECT '{group}', 1 + n % 7, n % 50, gen_random_uuid(), n \
+         FROM generate_series(1, 1200) AS n"
+    );
+    ground.raw().await.run(&crowd).await;
     let _upkeep = Upkeep::of(&store);
     let change = Change::Remove { member_epoch: epoch(&store, group).await };
     apply(&store, Command { conversation_id: group, at: at(9), change }).await.unwrap();
-    ground.until("SELECT count(*) = 1 FROM messages").await;
-    let left = "SELECT count(*) FROM messages WHERE content = 'stays'";
-    assert_eq!(ground.number(left).await, 1);
+    for (table, left) in [("messages", 1), ("reactions", 1), ("receipts", 2)] {
+        ground.until(&format!("SELECT count(*) = {left} FROM {table}")).await;
+        let of_chat = format!("SELECT count(*) FROM {table} WHERE conversation_id = '{chat}'");
+        assert_eq!(ground.number(&of_chat).await, left);
+    }
 }
 
 /// A node that ends in the midst of it, or another one that deleted.
@@ -57,6 +79,30 @@ async fn what_was_left_to_delete_goes_at_the_start() {
     let nodes = [store, ground.open().await];
     let _upkeep = nodes.each_ref().map(Upkeep::of);
     ground.until("SELECT NOT EXISTS (SELECT FROM messages)").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_cannot_be_deleted_does_not_keep_the_others() {
+    let (ground, store, _) = Ground::furnished().await;
+    let rooms = [4, 5, 6].map(|n| build::group(n, user_id(1)));
+    let ids = rooms.each_ref().map(|room| room.id);
+    for (n, room) in (1..).zip(rooms) {
+        let id = room.id;
+        apply(&store, build::create(room, &[user_id(2)])).await.unwrap();
+        apply(&store, send_to(id, n, user_id(1), "x")).await.unwrap();
+        let change = Change::Remove { member_epoch: epoch(&store, id).await };
+        apply(&store, Command { conversation_id: id, at: at(9), change }).await.unwrap();
+    }
+    let fail = format!(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN RAISE 'a broken page'; END $$; \
+         CREATE TRIGGER fail BEFORE DELETE ON messages FOR EACH ROW \
+         WHEN (OLD.conversation_id IN ('{}', '{}')) EXECUTE FUNCTION fail()",
+        ids[0], ids[2]
+    );
+    ground.raw().await.run(&fail).await;
+    let _upkeep = Upkeep::of(&store);
+    ground.until("SELECT count(*) = 2 FROM messages").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -111,7 +157,8 @@ async fn what_changes_is_logged_with_the_version_of_the_head() {
 
     let member_epoch = epoch(&store, group).await;
     let deletion = Change::Delete { message_id: build::message_id(1), member_epoch };
-    let leaving = Change::Members { changes: vec![MemberChange::Leaves(user_id(3))], member_epoch };
+    let changes = vec![(MemberChange::Leaves(user_id(3)), build::message_id(9))];
+    let leaving = Change::Members { by: user_id(3), changes, member_epoch };
     for (rows, change) in [(3, deletion), (4, leaving)] {
         apply(&store, Command { conversation_id: group, at: at(9), change }).await.unwrap();
         assert_logged(&ground, group, rows).await;

@@ -35,6 +35,9 @@ pub(super) async fn open(
         return Ok(Err(Refusal::not_found().into()));
     }
     let (conversation, head) = (Arc::clone(&slot.conversation), slot.head);
+    if set.have_blocked(open.by, open.peer).await? {
+        return Ok(Err(Refusal::blocked().into()));
+    }
     let person = set.person(id, open.by).await?;
     let opening = if person.current().is_some_and(|place| place.is_hidden(head.last_seq))
         && let Some(place) = person.edit()
@@ -68,6 +71,9 @@ pub(crate) async fn new(
     }
     if let Err(refusal) = reachable(set.person(id, peer).await?.standing, field) {
         return Ok(Err(refusal));
+    }
+    if set.have_blocked(by, peer).await? {
+        return Ok(Err(Refusal::blocked()));
     }
     let slot = Slot::new(Conversation {
         id,

@@ -3,14 +3,16 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use kith_domain::{
-    Code, ConversationId, Refusal, Timestamp, UserId,
+    Code, ConversationId, MessageId, Refusal, Timestamp, UserId,
     conversation::{Conversation, ConversationPatch, Kind},
     group::{MemberChange, Role},
+    message::{Message, SystemEvent},
 };
-use kith_ports::log::{Applied, Rejected};
+use kith_ports::log::{Applied, MemberChanged, Rejected};
 
 use super::{
-    Outcome, either, guarded,
+    Outcome, audience, blocks, either,
+    notes::{self, Note},
     working_set::{Slot, Standing, WorkingSet, new_place},
 };
 use crate::{
@@ -38,9 +40,13 @@ pub(super) async fn create(
             Err(Refusal::new(Code::Conflict, "the id of the conversation is taken").into())
         });
     }
-    let mut slot = Slot::new(conversation.clone());
-    let named: Vec<UserId> = members.iter().map(|(user, _)| *user).collect();
+    let named: BTreeSet<UserId> = members.iter().map(|(user, _)| *user).collect();
+    let (by, named) = (conversation.created_by, named.into_iter().collect::<Vec<_>>());
+    if blocks::among(set.connection, by, &named).await? {
+        return Ok(Err(Refusal::blocked().into()));
+    }
     set.meet(id, &named).await?;
+    let mut slot = Slot::new(conversation.clone());
     let (mut places, mut seen) = (Vec::with_capacity(members.len()), BTreeSet::new());
     for (user, role) in members {
         // One who was erased since the members were looked up stays out.
@@ -60,119 +66,170 @@ pub(super) async fn change_members(
     set: &mut WorkingSet<'_>,
     id: ConversationId,
     at: Timestamp,
-    changes: &[MemberChange],
-    member_epoch: i64,
+    by: UserId,
+    changes: &[(MemberChange, MessageId)],
 ) -> Work<Outcome> {
-    match guarded(set.slot(id), member_epoch) {
-        Err(rejected) => return Ok(Err(rejected)),
-        Ok(slot) if slot.conversation.kind == Kind::Direct => {
-            return Ok(Err(wrong_kind().into()));
-        }
-        Ok(_) => {}
+    if set.slot(id).is_some_and(|slot| slot.conversation.kind == Kind::Direct) {
+        return Ok(Err(wrong_kind().into()));
     }
-    let named: Vec<UserId> = changes.iter().map(MemberChange::user).collect();
+    let named: Vec<UserId> = changes.iter().map(|(change, _)| change.user()).collect();
     set.meet(id, &named).await?;
-    let mut applied = Vec::with_capacity(changes.len());
-    for change in changes {
-        if let Some(role) = change_member(set, id, at, *change).await?
-            && let Some(slot) = set.slot(id)
+    let mut newcomers = Vec::new();
+    for (change, _) in changes {
+        if let MemberChange::Joins(user, _) = change
+            && set.person(id, *user).await?.current().is_none()
         {
-            applied.push((*change, role, slot.head.version));
+            newcomers.push(*user);
         }
     }
-    let Some(slot) = set.slot(id) else { return Ok(Err(Refusal::not_found().into())) };
-    if !applied.is_empty() {
-        slot.edit_head().member_epoch += 1;
+    if blocks::among(set.connection, by, &newcomers).await? {
+        return Ok(Err(Refusal::blocked().into()));
     }
-    Ok(Ok(Applied::MembersChanged {
-        conversation: Arc::clone(&slot.conversation),
-        head: slot.head,
-        changes: applied,
-    }))
+    let mut changed = Vec::with_capacity(changes.len());
+    for (change, note) in changes {
+        changed.extend(change_member(set, id, *change, Note { id: *note, by, at }).await?);
+    }
+    members_changed(set, id, changed).await
 }
 
-/// Carries out one change under a version of its own, and returns the role it leaves or takes
-/// away. `None` if it changed nothing.
+/// What came of changes of members.
 #[either]
-async fn change_member(
+pub(super) async fn members_changed(
     set: &mut WorkingSet<'_>,
     id: ConversationId,
-    at: Timestamp,
+    changes: Vec<MemberChanged>,
+) -> Work<Outcome> {
+    let Some(slot) = set.slot(id) else { return Ok(Err(Refusal::not_found().into())) };
+    if !changes.is_empty() {
+        slot.edit_head().member_epoch += 1;
+    }
+    let (conversation, head) = (Arc::clone(&slot.conversation), slot.head);
+    let audience = audience::of_members(set, &conversation).await?;
+    Ok(Ok(Applied::MembersChanged { conversation, head, changes, audience }))
+}
+
+/// Carries out one change under a version of its own, and notes it. `None` if it changed nothing.
+#[either]
+pub(super) async fn change_member(
+    set: &mut WorkingSet<'_>,
+    id: ConversationId,
     change: MemberChange,
-) -> Work<Option<Role>> {
+    note: Note,
+) -> Work<Option<MemberChanged>> {
     let user = change.user();
     let person = set.person(id, user).await?;
     let standing = person.standing;
-    let role = person.current().map(MemberRow::role).transpose()?;
-    let changes_something = match change {
-        MemberChange::Joins(..) => role.is_none() && standing == Standing::Living,
-        MemberChange::Becomes(_, to) => role.is_some_and(|role| role != to),
-        MemberChange::Leaves(_) => role.is_some(),
+    let before = person.current().map(MemberRow::role).transpose()?;
+    let role = match (change, before) {
+        (MemberChange::Joins(_, to), None) if standing == Standing::Living => to,
+        (MemberChange::Becomes(_, to), Some(role)) if role != to => to,
+        (MemberChange::Leaves(_), Some(role)) => role,
+        _ => return Ok(None),
     };
-    let Some(slot) = set.slot(id).filter(|_| changes_something) else { return Ok(None) };
-    let version = slot.next_version();
-    let last_seq = slot.head.last_seq;
+    let Some(slot) = set.slot(id) else { return Ok(None) };
+    let (version, last_seq) = (slot.next_version(), slot.head.last_seq);
+    let count = slot.conversation.member_count;
+    // Who comes in sees the note of it, who goes does not.
     match change {
-        MemberChange::Joins(_, role) => {
-            slot.edit().member_count += 1;
-            let place = new_place(id, user, role, at, (last_seq, version));
-            set.person(id, user).await?.put(place);
-            Ok(Some(role))
-        }
-        MemberChange::Becomes(_, to) => {
-            if let Some(place) = set.person(id, user).await?.edit() {
-                (place.role, place.version) = (role_number(to), version);
+        MemberChange::Joins(..) => {
+            slot.edit().member_count = count.saturating_add(1);
+            let mut place = new_place(id, user, role, note.at, (last_seq, version));
+            let person = set.person(id, user).await?;
+            // Somebody may still take one who comes back for what he was when he left.
+            if person.place().is_some_and(|old| role > Role::Member || old.has_been_in_charge()) {
+                place.joined_version = Some(version - 1);
             }
-            Ok(Some(to))
+            person.put(place);
+        }
+        MemberChange::Becomes(..) => {
+            if let Some(place) = set.person(id, user).await?.edit() {
+                (place.role, place.version) = (role_number(role), version);
+            }
         }
         MemberChange::Leaves(_) => {
-            let conversation = slot.edit();
-            conversation.member_count = conversation.member_count.saturating_sub(1);
+            slot.edit().member_count = count.saturating_sub(1);
             if let Some(place) = set.person(id, user).await?.edit() {
+                // One who never was in charge leaves as he came: nobody who may not list the members
+                // has heard of him.
+                if !place.has_been_in_charge() {
+                    place.joined_version = Some(version);
+                }
                 (place.left_seq, place.version) = (Some(last_seq), version);
             }
-            Ok(role)
         }
     }
+    let note = note_of(set, id, change, note).await?;
+    Ok(Some(MemberChanged { change, role, version, note }))
 }
 
-pub(super) fn update(
+/// Notes in a group's history who came or went. In a channel too many do.
+#[either]
+async fn note_of(
     set: &mut WorkingSet<'_>,
     id: ConversationId,
-    at: Timestamp,
+    change: MemberChange,
+    note: Note,
+) -> Work<Option<Arc<Message>>> {
+    let event = match change {
+        MemberChange::Joins(user, _) => SystemEvent::MemberAdded(user),
+        MemberChange::Leaves(user) if user == note.by => SystemEvent::MemberLeft,
+        MemberChange::Leaves(user) => SystemEvent::MemberRemoved(user),
+        MemberChange::Becomes(..) => return Ok(None),
+    };
+    if set.slot(id).is_none_or(|slot| slot.conversation.kind != Kind::Group) {
+        return Ok(None);
+    }
+    notes::append(set, id, note, event).await
+}
+
+#[either]
+pub(super) async fn update(
+    set: &mut WorkingSet<'_>,
+    id: ConversationId,
+    note: Note,
     patch: &ConversationPatch,
-    (member_epoch, settings_epoch): (i64, i64),
-) -> Outcome {
-    let slot = guarded(set.slot(id), member_epoch)?;
+    settings_epoch: i64,
+) -> Work<Outcome> {
+    let Some(slot) = set.slot(id) else { return Ok(Err(Refusal::not_found().into())) };
     if slot.conversation.kind == Kind::Direct {
-        return Err(wrong_kind().into());
+        return Ok(Err(wrong_kind().into()));
     }
     if slot.conversation.settings_epoch != settings_epoch {
-        return Err(Rejected::Stale);
+        return Ok(Err(Rejected::Stale));
     }
+    if is_so(&slot.conversation, patch) {
+        let (conversation, head) = (Arc::clone(&slot.conversation), slot.head);
+        return Ok(Ok(Applied::Updated { conversation, head, changed: false, note: None }));
+    }
+    let renamed = patch.name.as_ref().filter(|name| slot.rename(name));
     let conversation = slot.edit();
-    if let Some(name) = &patch.name {
-        conversation.name = Some(name.clone());
-    }
     if let Some(description) = &patch.description {
         conversation.description.clone_from(description);
     }
     if let Some(posting) = patch.posting {
         conversation.posting = posting;
     }
-    conversation.updated_at = at;
+    conversation.updated_at = note.at;
     conversation.settings_epoch += 1;
     slot.next_version();
-    Ok(Applied::Updated(Arc::clone(&slot.conversation), slot.head))
+    let (conversation, head) = (Arc::clone(&slot.conversation), slot.head);
+    let note = match renamed {
+        Some(name) => notes::append(set, id, note, SystemEvent::Renamed(name.clone())).await?,
+        None => None,
+    };
+    Ok(Ok(Applied::Updated { conversation, head, changed: true, note }))
 }
 
-pub(super) fn remove(
-    set: &mut WorkingSet<'_>,
-    id: ConversationId,
-    at: Timestamp,
-    member_epoch: i64,
-) -> Outcome {
-    let slot = guarded(set.slot(id), member_epoch)?;
+/// Whether a conversation has all that a patch would give it.
+fn is_so(conversation: &Conversation, patch: &ConversationPatch) -> bool {
+    let Conversation { name, description, posting, .. } = conversation;
+    patch.name.as_ref().is_none_or(|it| name.as_ref() == Some(it))
+        && patch.description.as_ref().is_none_or(|it| it == description)
+        && patch.posting.is_none_or(|it| it == *posting)
+}
+
+pub(super) fn remove(set: &mut WorkingSet<'_>, id: ConversationId, at: Timestamp) -> Outcome {
+    let Some(slot) = set.slot(id) else { return Err(Refusal::not_found().into()) };
     if slot.conversation.kind == Kind::Direct {
         return Err(wrong_kind().into());
     }

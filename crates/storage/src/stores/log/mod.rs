@@ -6,9 +6,15 @@
 //!
 //! Sends are the hot path, and each executor appends them in its own way.
 
+mod audience;
+pub(crate) mod blocks;
 pub(crate) mod direct;
 mod groups;
-mod hide;
+mod join;
+pub(crate) mod mentions;
+mod notes;
+mod own;
+mod react;
 mod revise;
 pub(crate) mod sends;
 pub(crate) mod statements;
@@ -20,8 +26,11 @@ use kith_ports::{
     log::{Applied, Change, Command, Rejected},
 };
 
-use self::working_set::{Slot, WorkingSet};
-use super::{Backend, Connection, RunQueryDsl, conversations, either, store};
+use self::{
+    notes::Note,
+    working_set::{Slot, WorkingSet},
+};
+use super::{Backend, Connection, RunQueryDsl, conversations, either, messages, reactions, store};
 use crate::failure::{Work, cause};
 
 /// What came of one command: nested in what came of the transaction.
@@ -31,32 +40,60 @@ pub(crate) type Outcome = Result<Applied, Rejected>;
 #[either]
 pub(crate) async fn carry_out(set: &mut WorkingSet<'_>, command: &Command) -> Work<Outcome> {
     let (id, at) = (command.conversation_id, command.at);
+    if let Some(member_epoch) = guard(&command.change)
+        && let Err(rejected) = guarded(set.slot(id), member_epoch)
+    {
+        return Ok(Err(rejected));
+    }
     match &command.change {
         Change::Send(_) => Err(StoreError::Other(cause("a send among other commands")).into()),
         Change::Open(open) => direct::open(set, id, at, *open).await,
-        Change::Edit { message_id, message_version, content, member_epoch } => {
-            let what = revise::Edit { id: *message_id, version: *message_version, content };
-            revise::edit(set, id, at, &what, *member_epoch).await
+        Change::Edit { message_id, content, .. } => {
+            revise::edit(set, id, at, *message_id, content).await
         }
-        Change::Delete { message_id, member_epoch } => {
-            revise::delete(set, id, at, *message_id, *member_epoch).await
+        Change::Delete { message_id, .. } => revise::delete(set, id, at, *message_id).await,
+        Change::Pin { message_id, pinned, .. } => {
+            revise::pin(set, id, at, *message_id, *pinned).await
         }
+        Change::React(react) => react::react(set, id, react).await,
         Change::Create { conversation, members } => {
             groups::create(set, conversation, members).await
         }
-        Change::Members { changes, member_epoch } => {
-            groups::change_members(set, id, at, changes, *member_epoch).await
+        Change::Members { by, changes, .. } => {
+            groups::change_members(set, id, at, *by, changes).await
         }
-        Change::Update { patch, member_epoch, settings_epoch } => {
-            Ok(groups::update(set, id, at, patch, (*member_epoch, *settings_epoch)))
+        Change::Join(join) => join::join(set, id, at, join).await,
+        Change::Update { by, note, patch, settings_epoch, .. } => {
+            let note = Note { id: *note, by: *by, at };
+            groups::update(set, id, note, patch, *settings_epoch).await
         }
-        Change::Hide { member } => hide::hide(set, id, *member).await,
-        Change::Remove { member_epoch } => Ok(groups::remove(set, id, at, *member_epoch)),
+        Change::Hide { member } => own::hide(set, id, *member).await,
+        Change::Settings { member, patch } => own::settle(set, id, *member, *patch).await,
+        Change::Remove { .. } => Ok(groups::remove(set, id, at)),
     }
 }
 
-/// The conversation of a command that was decided under a guard, if the decision still holds.
-fn guarded(slot: Option<&mut Slot>, member_epoch: i64) -> Result<&mut Slot, Rejected> {
+/// The member epoch that a command was decided under; `None` for one that the store judges itself.
+const fn guard(change: &Change) -> Option<i64> {
+    match change {
+        Change::Edit { member_epoch, .. }
+        | Change::Delete { member_epoch, .. }
+        | Change::Pin { member_epoch, .. }
+        | Change::Members { member_epoch, .. }
+        | Change::Update { member_epoch, .. }
+        | Change::Remove { member_epoch } => Some(*member_epoch),
+        Change::Send(_)
+        | Change::React(_)
+        | Change::Open(_)
+        | Change::Create { .. }
+        | Change::Join(_)
+        | Change::Hide { .. }
+        | Change::Settings { .. } => None,
+    }
+}
+
+/// Whether a decision still holds that was made under a guard.
+fn guarded(slot: Option<&mut Slot>, member_epoch: i64) -> Result<(), Rejected> {
     let slot = slot.filter(|slot| !slot.is_deleted()).ok_or_else(Refusal::not_found)?;
-    if slot.head.member_epoch == member_epoch { Ok(slot) } else { Err(Rejected::Stale) }
+    if slot.head.member_epoch == member_epoch { Ok(()) } else { Err(Rejected::Stale) }
 }

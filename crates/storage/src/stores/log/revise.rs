@@ -1,54 +1,72 @@
-//! Editing and deleting messages.
+//! Editing, deleting and pinning messages.
 
 use std::sync::Arc;
 
 use diesel::prelude::*;
 use kith_domain::{
     ConversationId, MessageId, Refusal, Timestamp,
-    conversation::{Conversation, Kind, Seq, Version},
+    conversation::Seq,
     event::Audience,
-    message::Message,
+    message::{Body, Message, may_mark},
     text::Content,
 };
-use kith_ports::log::{Applied, Rejected};
+use kith_ports::{
+    StoreError,
+    log::{Applied, Rejected},
+};
 
 use super::{
-    Connection, Outcome, RunQueryDsl, either, guarded, statements::ReviseMessage,
+    Outcome, RunQueryDsl, audience, either, mentions, reactions, statements::ReviseMessage,
     working_set::WorkingSet,
 };
 use crate::{
-    failure::Work,
-    rows::MessageRow,
-    schema::{members, messages},
+    failure::{Work, cause},
+    rows::{MessageRow, mentions_column},
+    schema::{messages, reactions as given},
     types::Key,
 };
-
-/// An edit, and the version of the message that it was decided on.
-pub(super) struct Edit<'a> {
-    pub(super) id: MessageId,
-    pub(super) version: Version,
-    pub(super) content: &'a Content,
-}
 
 #[either]
 pub(super) async fn edit(
     set: &mut WorkingSet<'_>,
     id: ConversationId,
     at: Timestamp,
-    edit: &Edit<'_>,
-    member_epoch: i64,
+    message_id: MessageId,
+    content: &Content,
 ) -> Work<Outcome> {
-    if let Err(rejected) = guarded(set.slot(id), member_epoch) {
-        return Ok(Err(rejected));
-    }
-    let Some(before) = find(set, id, edit.id).await? else {
+    let message = match marked(set, id, message_id).await? {
+        Ok(message) => message,
+        Err(rejected) => return Ok(Err(rejected)),
+    };
+    // What can be edited was said.
+    let Body::Said { kind, .. } = message.body else {
         return Ok(Err(Refusal::not_found().into()));
     };
-    if before.version != edit.version {
-        return Ok(Err(Rejected::Stale));
+    let mentions = mentions::members_named(set, id, mentions::names(content)).await?;
+    let body = Body::Said { kind, content: Some(content.clone()) };
+    let after = Message { body, mentions, edited_at: Some(at), ..message };
+    let (message, audience) = revise(set, after).await?;
+    Ok(Ok(Applied::Revised(message, Some(audience))))
+}
+
+#[either]
+pub(super) async fn pin(
+    set: &mut WorkingSet<'_>,
+    id: ConversationId,
+    at: Timestamp,
+    message_id: MessageId,
+    pinned: bool,
+) -> Work<Outcome> {
+    let message = match marked(set, id, message_id).await? {
+        Ok(message) => message,
+        Err(rejected) => return Ok(Err(rejected)),
+    };
+    if message.pinned_at.is_some() == pinned {
+        return Ok(Ok(Applied::Revised(Arc::new(message), None)));
     }
-    let after = Message { content: Some(edit.content.clone()), edited_at: Some(at), ..before };
-    revise(set, after, Applied::Edited).await
+    let after = Message { pinned_at: pinned.then_some(at), ..message };
+    let (message, audience) = revise(set, after).await?;
+    Ok(Ok(Applied::Revised(message, Some(audience))))
 }
 
 #[either]
@@ -57,27 +75,37 @@ pub(super) async fn delete(
     id: ConversationId,
     at: Timestamp,
     message_id: MessageId,
-    member_epoch: i64,
 ) -> Work<Outcome> {
-    if let Err(rejected) = guarded(set.slot(id), member_epoch) {
-        return Ok(Err(rejected));
-    }
-    let Some(before) = find(set, id, message_id).await? else {
+    let Some(Found { message, revised }) = find(set, id, message_id).await? else {
         return Ok(Err(Refusal::not_found().into()));
     };
-    if before.deleted_at.is_some() {
-        return Ok(Ok(Applied::Deleted(Arc::new(before), None)));
+    if message.deleted_at.is_some() {
+        return Ok(Ok(Applied::Deleted(Arc::new(message), None)));
     }
-    let after = Message { content: None, deleted_at: Some(at), ..before };
-    revise(set, after, |message, audience| Applied::Deleted(message, Some(audience))).await
+    if let Err(refusal) = may_mark(&message) {
+        return Ok(Err(refusal.into()));
+    }
+    if revised {
+        forget_reactions(set, id, message.seq).await?;
+    }
+    let (message, audience) = revise(set, message.deleted(at)).await?;
+    Ok(Ok(Applied::Deleted(message, Some(audience))))
+}
+
+/// A message as the database has it.
+pub(super) struct Found {
+    /// The message, without the reactions to it.
+    pub(super) message: Message,
+    /// Whether there may be reactions to it.
+    pub(super) revised: bool,
 }
 
 #[either]
-async fn find(
+pub(super) async fn find(
     set: &mut WorkingSet<'_>,
     id: ConversationId,
     message_id: MessageId,
-) -> Work<Option<Message>> {
+) -> Work<Option<Found>> {
     let row: Option<MessageRow> = messages::table
         .filter(messages::id.eq(Key::from(message_id)))
         .filter(messages::conversation_id.eq(Key::from(id)))
@@ -85,51 +113,65 @@ async fn find(
         .get_result(set.connection)
         .await
         .optional()?;
-    Ok(row.map(TryInto::try_into).transpose()?)
+    let Some(row) = row else { return Ok(None) };
+    let revised = row.revised;
+    Ok(Some(Found { message: row.try_into()?, revised }))
 }
 
-/// Writes a message that was changed, under the next version.
+/// A message that is to be edited or pinned, with the reactions to it.
 #[either]
-async fn revise(
+async fn marked(
     set: &mut WorkingSet<'_>,
-    message: Message,
-    applied: impl FnOnce(Arc<Message>, Audience) -> Applied,
-) -> Work<Outcome> {
-    let Some(slot) = set.slot(message.conversation_id) else {
+    id: ConversationId,
+    message_id: MessageId,
+) -> Work<Result<Message, Rejected>> {
+    let Some(Found { message, revised }) = find(set, id, message_id).await? else {
         return Ok(Err(Refusal::not_found().into()));
+    };
+    if set.is_blocked(id).await? {
+        return Ok(Err(Refusal::blocked().into()));
+    }
+    if let Err(refusal) = may_mark(&message) {
+        return Ok(Err(refusal.into()));
+    }
+    Ok(Ok(if revised {
+        reactions::with_reactions(set.connection, message).await?
+    } else {
+        message
+    }))
+}
+
+/// Writes a message that was changed, under the next version, and tells who sees it.
+#[either]
+async fn revise(set: &mut WorkingSet<'_>, message: Message) -> Work<(Arc<Message>, Audience)> {
+    let Some(slot) = set.slot(message.conversation_id) else {
+        return Err(
+            StoreError::Other(cause("a message of a conversation that was not read")).into()
+        );
     };
     let message = Message { version: slot.next_version(), ..message };
     let conversation = Arc::clone(&slot.conversation);
     ReviseMessage {
         conversation_id: &message.conversation_id.into(),
         seq: &message.seq,
-        content: &message.content.as_ref().map(Content::as_str),
+        content: &message.content().map(Content::as_str),
+        mentions: &mentions_column(&message.mentions),
         edited_at: &message.edited_at.map(Into::into),
         deleted_at: &message.deleted_at.map(Into::into),
+        pinned_at: &message.pinned_at.map(Into::into),
         version: &message.version,
     }
     .execute(set.connection)
     .await?;
-    let audience = seen_by(set.connection, &conversation, message.seq).await?;
-    Ok(Ok(applied(Arc::new(message), audience)))
+    let audience = audience::seen_by(set, &conversation, message.seq).await?;
+    Ok((Arc::new(message), audience))
 }
 
-/// Those to whom a message is visible: who came later, or hid what came before, hears nothing of it.
+/// Removes the reactions to a message that is being deleted.
 #[either]
-async fn seen_by(
-    connection: &mut Connection,
-    conversation: &Conversation,
-    seq: Seq,
-) -> Work<Audience> {
-    if conversation.kind == Kind::Channel {
-        return Ok(conversation.audience());
-    }
-    let members: Vec<Key> = members::table
-        .filter(members::conversation_id.eq(Key::from(conversation.id)))
-        .filter(members::left_seq.is_null())
-        .filter(members::first_seq.le(seq))
-        .select(members::user_id)
-        .get_results(connection)
-        .await?;
-    Ok(Audience::Users(members.into_iter().map(Into::into).collect()))
+async fn forget_reactions(set: &mut WorkingSet<'_>, id: ConversationId, seq: Seq) -> Work<()> {
+    let under =
+        given::table.filter(given::conversation_id.eq(Key::from(id))).filter(given::seq.eq(seq));
+    diesel::delete(under).execute(set.connection).await?;
+    Ok(())
 }

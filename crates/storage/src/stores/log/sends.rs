@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use diesel::prelude::*;
 use kith_domain::{
-    Code, Refusal, Timestamp,
+    Code, Refusal, Timestamp, UserId,
     conversation::{Conversation, Seq, Version},
-    message::{Digest, Message, ReplyRef, is_retry},
+    message::{Body, Digest, Message, ReplyRef, is_retry},
 };
 use kith_ports::{
     StoreError,
     log::{Applied, Rejected, Send},
 };
 
-use super::{Connection, Outcome, RunQueryDsl, either};
+use super::{Connection, Outcome, RunQueryDsl, either, reactions};
 use crate::{failure::Work, rows::MessageRow, schema::messages, types::Key};
 
 /// The message that a send becomes under its numbers.
@@ -23,6 +23,7 @@ pub(crate) fn numbered(
     at: Timestamp,
     send: &Send,
     reply_to: Option<ReplyRef>,
+    mentions: Vec<UserId>,
 ) -> Message {
     Message {
         id: send.id,
@@ -31,9 +32,10 @@ pub(crate) fn numbered(
         version,
         sender_id: send.sender_id,
         client_message_id: send.client_message_id.clone(),
-        kind: send.kind,
-        content: Some(send.content.clone()),
+        body: Body::Said { kind: send.kind, content: Some(send.content.clone()) },
         reply_to,
+        mentions,
+        reactions: Vec::new(),
         created_at: at,
         edited_at: None,
         deleted_at: None,
@@ -62,10 +64,12 @@ pub(crate) async fn duplicate(
         id: row.id.0.to_string(),
         what: format!("digest {error}"),
     })?;
-    Ok(Some(match is_retry(Digest(digest), send.digest) {
-        Ok(()) => Ok(Applied::Duplicate(Arc::new(row.try_into()?), Arc::clone(conversation))),
-        Err(refusal) => Err(Rejected::Refused(refusal)),
-    }))
+    if let Err(refusal) = is_retry(Digest(digest), send.digest) {
+        return Ok(Some(Err(Rejected::Refused(refusal))));
+    }
+    let (revised, first) = (row.revised, row.try_into()?);
+    let first = if revised { reactions::with_reactions(connection, first).await? } else { first };
+    Ok(Some(Ok(Applied::Duplicate(Arc::new(first), Arc::clone(conversation)))))
 }
 
 /// The refusal of an answer to nothing.

@@ -1,5 +1,7 @@
-//! A batch, its messages one by one, and the other database: the rules of sending stand in several
+//! A batch, its commands one by one, and the other database: the rules of sending stand in several
 //! places, and say the same.
+
+mod commands;
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
@@ -7,25 +9,15 @@ use kith_domain::{
     ConversationId, UserId,
     conversation::{Kind, Posting},
     group::{MemberChange, Role},
-    message::{Digest, MessageKind},
 };
 use kith_ports::log::{Applied, Change, Command, Rejected};
 use kith_testkit::{
+    Numbers,
     build::{self, at, user_id},
     contract::{Stores, World},
 };
 
-/// Random numbers that are the same on each run (Marsaglia, "Xorshift RNGs", 2003).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
-}
+use self::commands::{Known, message};
 
 const PEOPLE: u64 = 6;
 /// There is no such account.
@@ -34,45 +26,6 @@ const NOBODY: u64 = 99;
 /// A group, a group where admins post, a channel, and one that is not there.
 fn rooms() -> [ConversationId; 4] {
     [1, 2, 3, 9].map(build::conversation_id)
-}
-
-/// A message of anybody to anywhere, often with a client id that was used before, often in answer to
-/// something; or one of those before once more, with the same text or another.
-fn message(numbers: &mut Numbers, n: u64, before: &[Command]) -> Command {
-    if !before.is_empty() && numbers.below(6) == 0 {
-        let any = numbers.below(u64::try_from(before.len()).unwrap());
-        let mut again = before[usize::try_from(any).unwrap()].clone();
-        if let Change::Send(send) = &mut again.change {
-            send.id = build::message_id(n);
-            if numbers.below(3) == 0 {
-                send.content = build::content("something else");
-                send.digest = Digest::of(MessageKind::Text, &send.content, send.reply_to);
-            }
-        }
-        return again;
-    }
-    let who = |numbers: &mut Numbers| match numbers.below(PEOPLE + 1) {
-        0 => user_id(NOBODY),
-        n => user_id(n),
-    };
-    let sender = who(numbers);
-    let text = ["hi", "ho"][usize::try_from(numbers.below(2)).unwrap()];
-    let mut command = if numbers.below(3) == 0 {
-        build::write_to(who(numbers), n, sender, text)
-    } else {
-        build::send_to(rooms()[usize::try_from(numbers.below(4)).unwrap()], n, sender, text)
-    };
-    if let Change::Send(send) = &mut command.change {
-        if numbers.below(4) == 0 {
-            let used = numbers.below(n);
-            send.client_message_id = build::client_message_id(&format!("c-{used}"));
-        }
-        if numbers.below(3) == 0 {
-            send.reply_to = Some(build::message_id(numbers.below(n + 2)));
-            send.digest = Digest::of(MessageKind::Text, &send.content, send.reply_to);
-        }
-    }
-    command
 }
 
 /// What is compared of an outcome: all that others hear of it.
@@ -84,16 +37,25 @@ fn told(outcome: &Result<Applied, Rejected>) -> String {
     }
 }
 
-/// What came of a send, in a word.
-fn kind(outcome: &Result<Applied, Rejected>) -> String {
+/// What came of a command, in a word.
+fn kind(outcome: &Result<Applied, Rejected>) -> &'static str {
     match outcome {
-        Ok(Applied::Sent { .. }) => String::from("sent"),
-        Ok(Applied::Duplicate(..)) => String::from("duplicate"),
+        Ok(Applied::Sent { .. }) => "sent",
+        Ok(Applied::Duplicate(..)) => "duplicate",
+        Ok(Applied::Revised(_, Some(_))) => "revised",
+        Ok(Applied::Reacted(Some(_))) => "reacted",
+        Ok(Applied::Deleted(_, Some(_))) => "deleted",
+        Ok(Applied::Opened(..)) => "opened",
+        Ok(Applied::MembersChanged { changes, .. }) if !changes.is_empty() => "members changed",
+        Ok(Applied::Updated { note: Some(_), .. }) => "renamed",
+        Ok(Applied::Settled(true)) => "settled",
+        Ok(Applied::Hidden(_)) => "hidden",
+        Ok(_) => "nothing",
         Err(Rejected::Refused(refusal)) => match refusal.fields.as_slice() {
-            [field] => field.code.to_string(),
-            _ => refusal.code.to_string(),
+            [field] => field.code.as_str(),
+            _ => refusal.code.as_str(),
         },
-        other => format!("{other:?}"),
+        Err(Rejected::Stale) => "stale",
     }
 }
 
@@ -122,10 +84,15 @@ async fn furnished(stores: Stores) -> World {
     {
         world.apply(build::create(room, &people[1..5])).await.unwrap();
     }
+    // Each has blocked the next.
+    for n in 1..PEOPLE {
+        world.stores.blocks.block(user_id(n), user_id(n + 1), at(1)).await.unwrap();
+    }
     world
 }
 
-/// Somebody goes or comes back, or loses his account.
+/// Somebody goes or comes back, hides a room, blocks somebody or does so no more, or loses his
+/// account.
 async fn change(world: &World, round: u64) {
     let turn = round / 4;
     let (user, group) = (user_id(2 + turn / 2 % 3), build::conversation_id(1));
@@ -135,32 +102,72 @@ async fn change(world: &World, round: u64) {
         MemberChange::Joins(user, Role::Member)
     };
     let member_epoch = world.head(group).await.1.member_epoch;
-    let members = Change::Members { changes: vec![change], member_epoch };
-    let command = Command { conversation_id: group, at: at(50_000 + round), change: members };
-    world.apply(command).await.unwrap();
+    let members = build::members(user, &[change], round, member_epoch);
+    let command = |change| Command { conversation_id: group, at: at(50_000 + round), change };
+    world.apply(command(members)).await.unwrap();
+    world.apply_all(vec![command(Change::Hide { member: user_id(1) })]).await;
+    let (by, whom) = (user_id(1 + turn % PEOPLE), user_id(1 + turn * 2 % PEOPLE));
+    if by != whom {
+        world.stores.blocks.block(by, whom, at(1)).await.unwrap();
+        world.stores.blocks.unblock(user_id(1 + turn % 5), user_id(2 + turn % 5)).await.unwrap();
+    }
     if round == 24 {
         world.stores.users.erase(user_id(5), at(60_000)).await.unwrap();
     }
 }
 
+/// What can come of the commands.
+const ALL: [&str; 22] = [
+    "blocked",
+    "client_message_id_reused",
+    "deleted",
+    "duplicate",
+    "forbidden",
+    "hidden",
+    "invalid_value",
+    "members changed",
+    "message_deleted",
+    "not_a_member",
+    "not_found",
+    "nothing",
+    "opened",
+    "peer_deleted",
+    "reacted",
+    "renamed",
+    "revised",
+    "self",
+    "sent",
+    "settled",
+    "stale",
+    "unknown_user",
+];
+
+/// Batches of messages, with other commands between them in every other one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_batch_its_messages_one_by_one_and_the_other_database_agree() {
+async fn a_batch_its_commands_one_by_one_and_the_other_database_agree() {
     let (together, _a) = super::postgres::make().await;
     let (single, _b) = super::postgres::make().await;
     let (other, _c) = super::sqlite::make();
     let (together, single, other) =
         (furnished(together).await, furnished(single).await, furnished(other).await);
-    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+    let mut numbers = Numbers::new(1);
     let mut n = 10;
     let (mut all_sent, mut kinds) = (Vec::<Command>::new(), BTreeSet::new());
-    for round in 0..40 {
-        let start = all_sent.len();
+    let mut known = Known::default();
+    for round in 0..60 {
+        known.read(&other).await;
+        let mut batch = Vec::new();
         for _ in 0..=numbers.below(30) {
             n += 1;
-            let next = message(&mut numbers, n, &all_sent);
-            all_sent.push(next);
+            let command = if round % 2 == 1 && numbers.once_in(2) {
+                known.command(&mut numbers, n)
+            } else {
+                let sent = message(&mut numbers, n, &all_sent);
+                all_sent.push(sent.clone());
+                sent
+            };
+            batch.push(command);
         }
-        let batch = all_sent[start..].to_vec();
         let mut one_by_one = Vec::new();
         for command in batch.clone() {
             one_by_one.push(single.apply(command).await);
@@ -173,6 +180,7 @@ async fn a_batch_its_messages_one_by_one_and_the_other_database_agree() {
             assert_eq!(told(&at_once[place]), expected, "round {round}, {place}: {command:?}");
             assert_eq!(told(&one_by_one[place]), expected, "round {round}, {place}: {command:?}");
         }
+        known.learn(&elsewhere);
         if round % 4 == 0 {
             let expected = seen(&other).await;
             assert_eq!(seen(&together).await, expected, "round {round}");
@@ -182,16 +190,5 @@ async fn a_batch_its_messages_one_by_one_and_the_other_database_agree() {
             }
         }
     }
-    let all = [
-        "client_message_id_reused",
-        "duplicate",
-        "forbidden",
-        "invalid_value",
-        "not_a_member",
-        "peer_deleted",
-        "self",
-        "sent",
-        "unknown_user",
-    ];
-    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), all, "everything that can come of a send");
+    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), ALL, "everything that can come of them");
 }
