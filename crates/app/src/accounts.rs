@@ -7,7 +7,7 @@ use kith_domain::{
     event::{Audience, Event},
     session::Device,
     text::{Email, Name, Password, Username},
-    user::{Privacy, ProfilePatch, User},
+    user::{Privacy, ProfilePatch, User, Visibility},
 };
 use kith_ports::{
     Clock, Constraint, Ids, LoginName, MessageStore, NewAccount, PasswordHasher, StoreError,
@@ -20,6 +20,7 @@ use crate::{
     conversations::Conversations,
     limits::{LoginThrottle, Turns},
     messaging::Messaging,
+    presence::PresenceService,
     sessions::{Principal, Sessions, TokenPair},
 };
 
@@ -81,6 +82,7 @@ pub struct Accounts {
     sessions: Arc<Sessions>,
     conversations: Conversations,
     messaging: Messaging,
+    presence: PresenceService,
     throttle: LoginThrottle,
     turns: Turns,
 }
@@ -92,9 +94,11 @@ impl Accounts {
         sessions: Arc<Sessions>,
         conversations: Conversations,
         messaging: Messaging,
+        presence: PresenceService,
         throttle: LoginThrottle,
     ) -> Self {
-        Self { ports, sessions, conversations, messaging, throttle, turns: Turns::default() }
+        let turns = Turns::default();
+        Self { ports, sessions, conversations, messaging, presence, throttle, turns }
     }
 
     /// Makes an account and signs its device in, in one step.
@@ -223,7 +227,17 @@ impl Accounts {
 
     /// Changes one's own profile.
     pub async fn update(&self, user: UserId, patch: ProfilePatch) -> Result<User> {
+        let is_dark = |user: &User| user.privacy.last_seen == Visibility::Nobody;
+        let was_dark = match patch.last_seen {
+            Some(_) => Some(is_dark(&self.me(user).await?)),
+            None => None,
+        };
         let updated = self.ports.users.update(user, patch).await?.ok_or_else(Refusal::not_found)?;
+        match (was_dark, is_dark(&updated)) {
+            (Some(false), true) => self.presence.went_dark(user).await,
+            (Some(true), false) => self.presence.came_to_light(user).await,
+            _ => {}
+        }
         self.tell(updated.clone()).await?;
         Ok(updated)
     }

@@ -21,7 +21,7 @@ pub enum Error {
     /// The database cannot be reached. Nothing happened.
     #[error("the database cannot be reached")]
     Unavailable(#[source] Option<StoreError>),
-    /// It may have happened or not: the same request with the same id tells.
+    /// It may have happened or not: the same request again tells, a send under the same id.
     #[error("it is unknown whether the change took place")]
     OutcomeUnknown,
     /// The server is at fault.

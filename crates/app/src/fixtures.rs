@@ -4,16 +4,17 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use kith_domain::{
-    ConversationId, MessageId, SessionId, UserId,
+    ConnectionId, ConversationId, MessageId, SessionId, UserId,
     conversation::{Conversation, Head, Kind, Posting},
     group::Role,
-    message::{Message, MessageKind},
+    message::{Body, Message, MessageKind, SystemEvent},
     session::{Device, Session},
     text::{ClientMessageId, Content, Email, Name, Username},
     user::{Privacy, User},
 };
 use kith_ports::{
-    Clock as _, MemberSnapshot, MockConversationStore, MockMessageStore, Snapshot,
+    Clock as _, MemberSnapshot, MockBlockStore, MockConversationStore, MockMessageStore,
+    MockReceiptStore, Snapshot,
     live::{Dispatch, EventBus, Origin},
     log::{Applied, Change, Command, ConversationLog},
 };
@@ -24,6 +25,7 @@ use uuid::Uuid;
 use crate::{
     limits::Rate,
     messaging::{LaneOptions, Messaging, Outgoing, Ports, Target},
+    receipts::{self, ReceiptOptions, Receipts},
 };
 
 pub(crate) fn user(n: u128) -> UserId {
@@ -36,6 +38,10 @@ pub(crate) fn group_id() -> ConversationId {
 
 pub(crate) fn session_id(n: u128) -> SessionId {
     SessionId::from_uuid(Uuid::from_u128(0xcccc_0000 + n))
+}
+
+pub(crate) fn connection(n: u128) -> ConnectionId {
+    ConnectionId::from_uuid(Uuid::from_u128(0xeeee_0000 + n))
 }
 
 pub(crate) fn message_id(n: u128) -> MessageId {
@@ -87,6 +93,17 @@ pub(crate) fn group(members: u32) -> Conversation {
     }
 }
 
+/// The direct chat of two people.
+pub(crate) fn direct(a: u128, b: u128) -> Conversation {
+    Conversation {
+        id: ConversationId::direct(user(a), user(b)),
+        kind: Kind::Direct,
+        pair: Some((user(a).min(user(b)), user(a).max(user(b)))),
+        name: None,
+        ..group(2)
+    }
+}
+
 pub(crate) fn head() -> Head {
     Head { last_seq: 5, version: 9, member_epoch: 7, last_message_at: None }
 }
@@ -104,6 +121,15 @@ pub(crate) fn snapshot(members: &[(u128, Role)]) -> Snapshot {
     }
 }
 
+pub(crate) fn said(text: &str) -> Body {
+    Body::Said { kind: MessageKind::Text, content: Some(Content::parse(text).unwrap()) }
+}
+
+/// What the history notes of a change.
+pub(crate) fn note(n: u128, by: u128, seq: i64, event: SystemEvent) -> Arc<Message> {
+    Arc::new(Message { body: Body::Noted(event), ..message(n, by, seq) })
+}
+
 pub(crate) fn message(n: u128, sender: u128, seq: i64) -> Message {
     Message {
         id: message_id(n),
@@ -112,9 +138,10 @@ pub(crate) fn message(n: u128, sender: u128, seq: i64) -> Message {
         version: seq + 1,
         sender_id: user(sender),
         client_message_id: ClientMessageId::parse(&format!("c-{n}")).unwrap(),
-        kind: MessageKind::Text,
-        content: Some(Content::parse("hi").unwrap()),
+        body: said("hi"),
         reply_to: None,
+        mentions: Vec::new(),
+        reactions: Vec::new(),
         created_at: FixedClock::new().now(),
         edited_at: None,
         deleted_at: None,
@@ -129,7 +156,7 @@ pub(crate) fn stored(command: &Command, seq: i64) -> Applied {
         id: send.id,
         sender_id: send.sender_id,
         client_message_id: send.client_message_id.clone(),
-        content: Some(send.content.clone()),
+        body: said(send.content.as_str()),
         ..message(0, 1, seq)
     };
     Applied::Sent { message: Arc::new(message), conversation: Arc::new(group(2)) }
@@ -146,10 +173,7 @@ pub(crate) fn outgoing(text: &str) -> Outgoing {
 }
 
 pub(crate) fn origin(n: u128) -> Origin {
-    Origin {
-        connection: kith_domain::ConnectionId::from_uuid(Uuid::from_u128(0xeeee_0000 + n)),
-        frame_id: Some(n.to_string().into()),
-    }
+    Origin { connection: connection(n), frame_id: Some(n.to_string().into()) }
 }
 
 /// A bus that remembers what it was told.
@@ -172,6 +196,32 @@ impl EventBus for Recorder {
     async fn publish(&self, batch: Vec<Dispatch>) {
         self.0.lock().unwrap().extend(batch);
     }
+}
+
+/// Blocks between the first person and these.
+pub(crate) fn blocking(others: &'static [u128]) -> MockBlockStore {
+    let mut blocks = MockBlockStore::new();
+    blocks.expect_blocked_among().returning(|_, asked| {
+        Ok(others.iter().map(|n| user(*n)).filter(|other| asked.contains(other)).collect())
+    });
+    blocks
+}
+
+/// Receipts over this store, with their lane running.
+pub(crate) fn receipts(
+    store: MockReceiptStore,
+    messages: MockMessageStore,
+    bus: Arc<Recorder>,
+    options: ReceiptOptions,
+) -> Receipts {
+    let ports = receipts::Ports {
+        store: Arc::new(store),
+        messages: Arc::new(messages),
+        conversations: Arc::new(MockConversationStore::new()),
+        bus,
+        clock: Arc::new(FixedClock::new()),
+    };
+    Receipts::start(ports, options, &TaskTracker::new())
 }
 
 /// Messaging over this log, with its lanes running.

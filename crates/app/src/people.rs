@@ -7,7 +7,7 @@ use kith_domain::{
     presence::Presence,
     user::{User, Visibility},
 };
-use kith_ports::{Page, UserCursor, UserStore, live::PresenceBoard};
+use kith_ports::{BlockStore, Page, UserCursor, UserStore, live::PresenceBoard};
 
 use crate::Result;
 
@@ -15,6 +15,7 @@ use crate::Result;
 #[derive(Clone)]
 pub struct People {
     users: Arc<dyn UserStore>,
+    blocks: Arc<dyn BlockStore>,
     board: Arc<dyn PresenceBoard>,
 }
 
@@ -29,8 +30,12 @@ pub struct Seen {
 
 impl People {
     /// Over these ports.
-    pub fn new(users: Arc<dyn UserStore>, board: Arc<dyn PresenceBoard>) -> Self {
-        Self { users, board }
+    pub fn new(
+        users: Arc<dyn UserStore>,
+        blocks: Arc<dyn BlockStore>,
+        board: Arc<dyn PresenceBoard>,
+    ) -> Self {
+        Self { users, blocks, board }
     }
 
     /// One profile. Erased accounts are found too: their messages are still there.
@@ -65,23 +70,36 @@ impl People {
         Ok(Page { items: self.seen_by(viewer, found).await?, next })
     }
 
-    /// Adds what `viewer` may know of each one's presence.
+    /// Adds what `viewer` may know of each one's presence: nothing of those whom he has blocked, or who
+    /// have blocked him.
     pub async fn seen_by(&self, viewer: UserId, users: Vec<User>) -> Result<Vec<Seen>> {
         let ids: Vec<UserId> = users.iter().map(|user| user.id).collect();
         let online = self.board.online(&ids).await;
-        let discreet: Vec<UserId> = users
-            .iter()
-            .filter(|user| user.privacy.last_seen == Visibility::Contacts)
-            .map(|user| user.id)
-            .collect();
+        let with = |visibility| {
+            let others = users.iter().filter(move |user| user.id != viewer && !user.is_deleted());
+            others.filter(move |user| user.privacy.last_seen == visibility).map(|user| user.id)
+        };
+        let discreet: Vec<UserId> = with(Visibility::Contacts).collect();
         let contacts: HashSet<UserId> = if discreet.is_empty() {
             HashSet::new()
         } else {
             self.users.have_written_to(viewer, &discreet).await?.into_iter().collect()
         };
+        let visible: Vec<UserId> =
+            with(Visibility::Everyone).chain(contacts.iter().copied()).collect();
+        let blocked: HashSet<UserId> = if visible.is_empty() {
+            HashSet::new()
+        } else {
+            self.blocks.blocked_among(viewer, &visible).await?.into_iter().collect()
+        };
         let seen = users.into_iter().zip(online).map(|(user, online)| {
             let is_contact = user.id == viewer || contacts.contains(&user.id);
-            Seen { presence: Presence::of(&user, online, is_contact), user }
+            let presence = if blocked.contains(&user.id) {
+                Presence::Hidden
+            } else {
+                Presence::of(&user, online, is_contact)
+            };
+            Seen { user, presence }
         });
         Ok(seen.collect())
     }
@@ -90,10 +108,10 @@ impl People {
 #[cfg(test)]
 mod tests {
     use kith_domain::{Code, user::Privacy};
-    use kith_ports::{MockUserStore, StoreError, live::MockPresenceBoard};
+    use kith_ports::{MockBlockStore, MockUserStore, StoreError, live::MockPresenceBoard};
 
     use super::*;
-    use crate::fixtures::{account, user};
+    use crate::fixtures::{account, blocking, user};
 
     fn showing(n: u128, last_seen: Visibility) -> User {
         User { privacy: Privacy { last_seen, read_receipts: true }, ..account(n) }
@@ -101,9 +119,13 @@ mod tests {
 
     /// People over `users`, all of whom are online.
     fn over(users: MockUserStore) -> People {
+        among(users, blocking(&[]))
+    }
+
+    fn among(users: MockUserStore, blocks: MockBlockStore) -> People {
         let mut board = MockPresenceBoard::new();
         board.expect_online().returning(|asked| vec![true; asked.len()]);
-        People::new(Arc::new(users), Arc::new(board))
+        People::new(Arc::new(users), Arc::new(blocks), Arc::new(board))
     }
 
     #[tokio::test]
@@ -133,6 +155,31 @@ mod tests {
         users.expect_have_written_to().never();
         let seen = over(users).seen_by(user(9), vec![account(1)]).await.unwrap();
         assert_eq!(seen[0].presence, Presence::Online);
+    }
+
+    #[tokio::test]
+    async fn between_people_who_have_blocked_each_other_there_is_no_presence() {
+        let mut users = MockUserStore::new();
+        users.expect_have_written_to().returning(|_, asked| Ok(asked.to_vec()));
+        let all = vec![
+            showing(1, Visibility::Everyone),
+            showing(2, Visibility::Contacts),
+            showing(3, Visibility::Everyone),
+        ];
+        let seen = among(users, blocking(&[1, 2])).seen_by(user(9), all).await.unwrap();
+        let presence: Vec<Presence> = seen.iter().map(|seen| seen.presence).collect();
+        assert_eq!(presence, [Presence::Hidden, Presence::Hidden, Presence::Online]);
+    }
+
+    #[tokio::test]
+    async fn blocks_are_not_asked_for_where_there_is_nothing_to_hide() {
+        let mut blocks = MockBlockStore::new();
+        blocks.expect_blocked_among().never();
+        let erased = User { deleted_at: Some(account(2).created_at), ..account(2) };
+        let all = vec![showing(9, Visibility::Everyone), erased, showing(4, Visibility::Nobody)];
+        let seen = among(MockUserStore::new(), blocks).seen_by(user(9), all).await.unwrap();
+        let presence: Vec<Presence> = seen.iter().map(|seen| seen.presence).collect();
+        assert_eq!(presence, [Presence::Online, Presence::Hidden, Presence::Hidden]);
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use kith_domain::{
     Timestamp, UserId,
     event::{Audience, Event},
-    user::Visibility,
+    user::{User, Visibility},
 };
 use kith_ports::{
     Clock, StoreResult, UserStore,
@@ -85,7 +85,7 @@ impl PresenceService {
         if !self.ports.board.leave(user).await {
             return;
         }
-        let last_seen = self.ports.clock.now();
+        let left_at = self.ports.clock.now();
         tokio::select! {
             () = tokio::time::sleep(self.grace) => {}
             () = self.stop.cancelled() => {}
@@ -95,11 +95,43 @@ impl PresenceService {
         }
         // Who is told, and asks, finds it recorded.
         let (recorded, done) = oneshot::channel();
-        if self.seen.send(Seen { user, at: last_seen, recorded }).await.is_ok() {
+        if self.seen.send(Seen { user, at: left_at, recorded }).await.is_ok() {
             let _ = done.await;
         }
+        let last_seen = Some(left_at);
         self.tell(user, Event::UserOffline { user_id: user, last_seen }).await;
         // Whoever came back while this was told, told it before.
+        if self.ports.board.online(&[user]).await == [true] {
+            self.tell(user, Event::UserOnline(user)).await;
+        }
+    }
+
+    /// Those who could see `user` see him no more: to them he is away, if he was not before. Since
+    /// when, or that he is not, is nothing they may know.
+    pub(crate) async fn vanished(&self, user: UserId, from: Vec<UserId>) {
+        if self.ports.board.online(&[user]).await == [true] {
+            let event = Event::UserOffline { user_id: user, last_seen: None };
+            self.publish(event, from).await;
+        }
+    }
+
+    /// Those who could not see `user` see him again, if he is here.
+    pub(crate) async fn appeared(&self, user: UserId, to: Vec<UserId>) {
+        if self.ports.board.online(&[user]).await == [true] {
+            self.publish(Event::UserOnline(user), to).await;
+        }
+    }
+
+    /// `user` lets nobody see him any more.
+    pub(crate) async fn went_dark(&self, user: UserId) {
+        match self.ports.users.contacts(user).await {
+            Ok(contacts) => self.vanished(user, contacts).await,
+            Err(error) => warn!(%user, %error, "presence was not told"),
+        }
+    }
+
+    /// `user` lets others see him again.
+    pub(crate) async fn came_to_light(&self, user: UserId) {
         if self.ports.board.online(&[user]).await == [true] {
             self.tell(user, Event::UserOnline(user)).await;
         }
@@ -108,28 +140,41 @@ impl PresenceService {
     /// Tells those whom the person has written to, as far as he lets them know.
     async fn tell(&self, user: UserId, event: Event) {
         match self.audience(user).await {
-            Ok(people) if people.is_empty() => {}
-            Ok(people) => {
-                let audience = Audience::Users(people);
-                self.ports
-                    .bus
-                    .publish(vec![Dispatch::Event { event, audience, origin: None }])
-                    .await;
-            }
+            Ok(people) => self.publish(event, people).await,
             Err(error) => warn!(%user, %error, "presence was not told"),
         }
     }
 
-    async fn audience(&self, user: UserId) -> StoreResult<Vec<UserId>> {
-        let found = self.ports.users.find(&[user]).await?;
-        match found.first() {
-            Some(person)
-                if !person.is_deleted() && person.privacy.last_seen != Visibility::Nobody =>
-            {
-                self.ports.users.contacts(user).await
-            }
-            _ => Ok(Vec::new()),
+    async fn publish(&self, event: Event, people: Vec<UserId>) {
+        if !people.is_empty() {
+            let audience = Audience::Users(people);
+            self.ports.bus.publish(vec![Dispatch::Event { event, audience, origin: None }]).await;
         }
+    }
+
+    async fn audience(&self, user: UserId) -> StoreResult<Vec<UserId>> {
+        if self.is_visible(user).await? {
+            return self.ports.users.contacts(user).await;
+        }
+        Ok(Vec::new())
+    }
+
+    /// Whether `viewer` is one of those who are told when `user` comes and goes.
+    pub(crate) async fn is_told_to(&self, viewer: UserId, user: UserId) -> StoreResult<bool> {
+        Ok(self.is_visible(user).await?
+            && self.ports.users.have_written_to(viewer, &[user]).await?.contains(&user))
+    }
+
+    /// Whether `user` lets anyone know that he is here.
+    async fn is_visible(&self, user: UserId) -> StoreResult<bool> {
+        let found = self.ports.users.find(&[user]).await?;
+        let visible = |it: &User| !it.is_deleted() && it.privacy.last_seen != Visibility::Nobody;
+        Ok(found.first().is_some_and(visible))
+    }
+
+    /// Waits until what records last moments has ended, which it does not while there is a handle.
+    pub async fn crashed(&self) {
+        self.seen.closed().await;
     }
 }
 
@@ -150,7 +195,7 @@ async fn record(users: Arc<dyn UserStore>, mut moments: mpsc::Receiver<Seen>) {
 
 #[cfg(test)]
 mod tests {
-    use kith_domain::user::{Privacy, User};
+    use kith_domain::user::Privacy;
     use kith_ports::{MockUserStore, live::MockPresenceBoard};
     use kith_testkit::FixedClock;
 
@@ -228,7 +273,7 @@ mod tests {
         assert!(matches!(
             &bus.take()[..],
             [Dispatch::Event { event: Event::UserOffline { last_seen, .. }, .. }]
-                if *last_seen == left_at
+                if *last_seen == Some(left_at)
         ));
     }
 
@@ -267,6 +312,20 @@ mod tests {
                 Dispatch::Event { event: Event::UserOnline(_), .. },
             ]
         ));
+    }
+
+    #[tokio::test]
+    async fn a_recorder_that_broke_down_is_noticed() {
+        let mut board = MockPresenceBoard::new();
+        board.expect_leave().returning(|_| true);
+        board.expect_settle().returning(|_| true);
+        board.expect_online().returning(|_| vec![false]);
+        let mut users = person(Visibility::Everyone);
+        users.expect_saw().returning(|_| panic!("a bug"));
+        let (presence, _, _, stop) = over(users, board);
+        stop.cancel();
+        presence.left(user(1));
+        presence.crashed().await;
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! What changed for me since I was last here.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use kith_domain::{Code, Refusal, UserId, user::User};
 use kith_ports::{ConversationStore, SyncBody, SyncFrom, SyncRead, UserStore};
@@ -9,6 +9,7 @@ use crate::{
     Result,
     messaging::Messaging,
     people::{People, Seen},
+    receipts::Receipts,
 };
 
 /// Sync for one's own devices.
@@ -18,6 +19,7 @@ pub struct SyncService {
     users: Arc<dyn UserStore>,
     people: People,
     messaging: Messaging,
+    receipts: Receipts,
 }
 
 /// One page of a sync.
@@ -27,8 +29,7 @@ pub struct Synced {
     pub body: SyncBody,
     /// The changed profiles, with presence.
     pub users: Vec<Seen>,
-    /// The presence of the other ones of the direct chats on this page and, on the last page, of
-    /// all with whom the viewer has exchanged messages in a direct chat.
+    /// The presence of those on this page with whom the viewer has a direct chat that holds a message.
     pub presence: Vec<Seen>,
     /// The viewer.
     pub me: User,
@@ -41,11 +42,12 @@ impl SyncService {
         users: Arc<dyn UserStore>,
         people: People,
         messaging: Messaging,
+        receipts: Receipts,
     ) -> Self {
-        Self { conversations, users, people, messaging }
+        Self { conversations, users, people, messaging, receipts }
     }
 
-    /// What changed for `viewer` since `from`, `limit` conversations a page.
+    /// What changed for `viewer` since `from`, at most `limit` conversations a page.
     pub async fn sync(
         &self,
         viewer: UserId,
@@ -62,42 +64,34 @@ impl SyncService {
                 .into());
             }
         };
-        let mut near: BTreeSet<UserId> = body
-            .conversations
-            .iter()
-            .filter_map(|card| card.peer.as_ref().map(|peer| peer.id))
-            .collect();
-        if !body.has_more {
-            near.extend(self.users.correspondents(viewer).await?);
-        }
-        near.remove(&viewer);
-        let near: Vec<UserId> = near.into_iter().collect();
         let users = self.people.seen_by(viewer, std::mem::take(&mut body.users)).await?;
-        let presence = self.people.profiles(viewer, &near).await?;
+        let presence = self.people.profiles(viewer, &body.correspondents).await?;
         let me = self.users.find(&[viewer]).await?.pop().ok_or_else(Refusal::not_found)?;
         Ok(Synced { body, users, presence, me })
     }
 
-    /// A sync token for now: everything before it has been handed to the sockets.
-    pub async fn mark(&self) -> Result<SyncFrom> {
+    /// A sync token for now: everything before it that concerns `viewer` has been handed to the sockets.
+    pub async fn mark(&self, viewer: UserId) -> Result<SyncFrom> {
         let horizon = self.conversations.horizon().await?;
-        self.messaging.fence().await?;
+        tokio::try_join!(self.messaging.fence(), self.receipts.fence(viewer))?;
         Ok(horizon)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use kith_domain::presence::Presence;
     use kith_ports::{
-        MockConversationStore, MockMessageStore, MockUserStore, StoreError,
+        MockConversationStore, MockMessageStore, MockReceiptStore, MockUserStore, StoreError,
         live::MockPresenceBoard, log::MockConversationLog,
     };
 
     use super::*;
     use crate::{
         Error,
-        fixtures::{self, Recorder, account, user},
+        fixtures::{self, Recorder, account, blocking, user},
         messaging::LaneOptions,
+        receipts::ReceiptOptions,
     };
 
     fn token() -> SyncFrom {
@@ -115,8 +109,14 @@ mod tests {
             Recorder::new(),
             LaneOptions::default(),
         );
-        let people = People::new(users.clone(), Arc::new(board));
-        SyncService::new(Arc::new(conversations), users, people, messaging)
+        let receipts = fixtures::receipts(
+            MockReceiptStore::new(),
+            MockMessageStore::new(),
+            Recorder::new(),
+            ReceiptOptions::default(),
+        );
+        let people = People::new(users.clone(), Arc::new(blocking(&[])), Arc::new(board));
+        SyncService::new(Arc::new(conversations), users, people, messaging, receipts)
     }
 
     fn answering(read: impl Fn() -> SyncRead + Send + Sync + 'static) -> MockConversationStore {
@@ -125,13 +125,15 @@ mod tests {
         conversations
     }
 
-    fn body(has_more: bool) -> SyncRead {
+    fn body(users: Vec<User>, correspondents: Vec<UserId>) -> SyncRead {
         SyncRead::Body(Box::new(SyncBody {
             next: token(),
-            has_more,
+            has_more: false,
             conversations: Vec::new(),
             removed: Vec::new(),
-            users: Vec::new(),
+            users,
+            correspondents,
+            blocks: Vec::new(),
         }))
     }
 
@@ -143,20 +145,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn presence_comes_with_the_last_page() {
+    async fn a_page_comes_with_the_presence_of_those_on_it() {
         let mut users = MockUserStore::new();
-        users.expect_correspondents().times(1).returning(|_| Ok(vec![user(2)]));
         users.expect_find().returning(|ids| {
-            Ok((1..=2).map(account).filter(|user| ids.contains(&user.id)).collect())
+            Ok((1..=3).map(account).filter(|user| ids.contains(&user.id)).collect())
         });
-        let last = std::sync::atomic::AtomicBool::new(false);
-        let pages = answering(move || body(!last.swap(true, std::sync::atomic::Ordering::SeqCst)));
-        let service = over(pages, users);
-        let first = service.sync(user(1), None, 10).await.unwrap();
-        assert!(first.presence.is_empty());
-        let second = service.sync(user(1), Some(first.body.next), 10).await.unwrap();
-        assert_eq!(second.presence[0].user.id, user(2));
-        assert_eq!(second.me.id, user(1));
+        let service = over(answering(|| body(vec![account(3)], vec![user(2)])), users);
+        let page = service.sync(user(1), None, 10).await.unwrap();
+        let seen =
+            |seen: &[Seen]| seen.iter().map(|it| (it.user.id, it.presence)).collect::<Vec<_>>();
+        let away = Presence::Offline { last_seen: None };
+        assert_eq!(seen(&page.users), [(user(3), away)]);
+        assert_eq!(seen(&page.presence), [(user(2), away)]);
+        assert_eq!(page.me.id, user(1));
+    }
+
+    #[tokio::test]
+    async fn a_mark_says_what_has_been_told() {
+        let mut conversations = MockConversationStore::new();
+        conversations.expect_horizon().returning(|| Ok(token()));
+        assert_eq!(over(conversations, MockUserStore::new()).mark(user(1)).await.unwrap(), token());
     }
 
     #[tokio::test]
@@ -164,6 +172,6 @@ mod tests {
         let mut conversations = MockConversationStore::new();
         conversations.expect_horizon().returning(|| Err(StoreError::Unavailable("gone".into())));
         let service = over(conversations, MockUserStore::new());
-        assert!(matches!(service.mark().await, Err(Error::Unavailable(_))));
+        assert!(matches!(service.mark(user(1)).await, Err(Error::Unavailable(_))));
     }
 }

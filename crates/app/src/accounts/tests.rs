@@ -1,16 +1,17 @@
 use kith_ports::{
-    Credentials, MockAccessTokens, MockConversationStore, MockMessageStore, MockPasswordHasher,
-    MockRefreshTokens, MockSessionStore, MockUserStore, PasswordsBusy, TokenHash,
-    log::MockConversationLog,
+    Credentials, MockAccessTokens, MockConversationStore, MockInviteStore, MockMessageStore,
+    MockPasswordHasher, MockRefreshTokens, MockSessionStore, MockUserStore, PasswordsBusy,
+    TokenHash, live::MockPresenceBoard, log::MockConversationLog,
 };
 use kith_testkit::{FixedClock, SequentialIds};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::*;
 use crate::{
     Error, conversations,
-    fixtures::{self, Recorder, account, session, session_id, user},
+    fixtures::{self, Recorder, account, blocking, session, session_id, user},
     messaging::LaneOptions,
-    sessions,
+    presence, sessions,
 };
 
 struct Mocks {
@@ -18,6 +19,7 @@ struct Mocks {
     sessions: MockSessionStore,
     passwords: MockPasswordHasher,
     conversations: MockConversationStore,
+    board: MockPresenceBoard,
     clock: Arc<FixedClock>,
 }
 
@@ -28,6 +30,7 @@ impl Default for Mocks {
             sessions: MockSessionStore::new(),
             passwords: MockPasswordHasher::new(),
             conversations: MockConversationStore::new(),
+            board: MockPresenceBoard::new(),
             clock: Arc::new(FixedClock::new()),
         }
     }
@@ -62,10 +65,23 @@ impl Mocks {
                 store: Arc::new(self.conversations),
                 messages: Arc::new(MockMessageStore::new()),
                 users: users.clone(),
+                blocks: Arc::new(blocking(&[])),
+                invites: Arc::new(MockInviteStore::new()),
                 clock: clock.clone(),
                 ids: ids.clone(),
             },
             messaging.clone(),
+        );
+        let presence = PresenceService::start(
+            presence::Ports {
+                board: Arc::new(self.board),
+                users: users.clone(),
+                bus: bus.clone(),
+                clock: clock.clone(),
+            },
+            Duration::ZERO,
+            TaskTracker::new(),
+            CancellationToken::new(),
         );
         let ports = Ports {
             users,
@@ -75,7 +91,8 @@ impl Mocks {
             clock,
             ids,
         };
-        (Accounts::new(ports, sessions, conversations, messaging, LoginThrottle::new(30)), bus)
+        let throttle = LoginThrottle::new(30);
+        (Accounts::new(ports, sessions, conversations, messaging, presence, throttle), bus)
     }
 }
 
@@ -276,4 +293,51 @@ async fn who_knows_a_person_hears_of_a_changed_profile() {
         [Dispatch::Event { event: Event::UserUpdated(_), audience: Audience::Users(people), .. }]
             if *people == [user(2)]
     ));
+}
+
+fn showing(last_seen: Visibility) -> User {
+    User { privacy: Privacy { last_seen, read_receipts: true }, ..account(1) }
+}
+
+/// What is told when a person, who is here, lets himself be seen otherwise than before.
+async fn told_when_seen_by(before: Visibility, after: Visibility, here: bool) -> Vec<Dispatch> {
+    let mut mocks = Mocks::default();
+    mocks.users.expect_update().returning(move |_, _| Ok(Some(showing(after))));
+    mocks.users.expect_acquaintances().returning(|_| Ok(Vec::new()));
+    mocks.users.expect_contacts().returning(|_| Ok(vec![user(2)]));
+    let mut changed = false;
+    mocks.users.expect_find().returning(move |_| {
+        let now = if std::mem::replace(&mut changed, true) { after } else { before };
+        Ok(vec![showing(now)])
+    });
+    mocks.board.expect_online().returning(move |_| vec![here]);
+    let (accounts, bus) = mocks.accounts();
+    let patch = ProfilePatch { last_seen: Some(after), ..ProfilePatch::default() };
+    accounts.update(user(1), patch).await.unwrap();
+    bus.take()
+}
+
+#[tokio::test]
+async fn who_hides_himself_is_away_to_those_who_saw_him() {
+    assert!(matches!(
+        &told_when_seen_by(Visibility::Everyone, Visibility::Nobody, true).await[..],
+        // Since when he is away is what he hides.
+        [Dispatch::Event {
+            event: Event::UserOffline { last_seen: None, .. },
+            audience: Audience::Users(people),
+            ..
+        }] if *people == [user(2)]
+    ));
+    assert!(matches!(
+        &told_when_seen_by(Visibility::Nobody, Visibility::Contacts, true).await[..],
+        [Dispatch::Event { event: Event::UserOnline(_), audience: Audience::Users(people), .. }]
+            if *people == [user(2)]
+    ));
+}
+
+#[tokio::test]
+async fn who_is_away_or_is_seen_as_before_is_no_news() {
+    assert!(told_when_seen_by(Visibility::Everyone, Visibility::Nobody, false).await.is_empty());
+    assert!(told_when_seen_by(Visibility::Nobody, Visibility::Nobody, true).await.is_empty());
+    assert!(told_when_seen_by(Visibility::Everyone, Visibility::Contacts, true).await.is_empty());
 }

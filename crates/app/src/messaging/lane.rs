@@ -3,12 +3,10 @@
 use std::{
     collections::{HashSet, VecDeque},
     sync::Arc,
-    time::Duration,
 };
 
 use kith_domain::{ConversationId, UserId, text::ClientMessageId};
 use kith_ports::{
-    StoreError,
     live::{Dispatch, EventBus, Failure, Origin, Reply, TopicChange},
     log::{Applied, Change, Command, ConversationLog, Rejected},
 };
@@ -16,16 +14,15 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
-use tracing::{error, warn};
+use tracing::error;
 
 use super::announce::announce;
+use crate::retry::patiently;
 
 /// The most commands in one step.
 const MOST_ITEMS: usize = 256;
 /// The most text in one step, in bytes.
 const MOST_BYTES: usize = 1024 * 1024;
-/// How long a lane waits before it tries a failed step again: at first, and at most.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
 
 /// What came of a command, for a caller that waits.
 pub(super) type Outcome = Result<Result<Applied, Rejected>, Failure>;
@@ -118,6 +115,16 @@ fn text_of(change: &Change) -> usize {
     }
 }
 
+/// Whether the outcome of a change of members says what happened: one who is found to be in already may
+/// have come in by an attempt that was not answered.
+fn is_told(outcome: Option<&Result<Applied, Rejected>>) -> bool {
+    match outcome {
+        Some(Ok(Applied::MembersChanged { changes, .. })) => !changes.is_empty(),
+        Some(Ok(_)) => true,
+        _ => false,
+    }
+}
+
 /// One lane.
 pub(super) struct Lane {
     items: mpsc::Receiver<Item>,
@@ -166,10 +173,11 @@ impl Lane {
     }
 
     /// Stores a batch and tells what happened. One that cannot be stored for a reason of its own
-    /// is found by halving, and its neighbours are stored without it.
+    /// is found by halving, and its neighbours are stored without it. What may have been stored by an
+    /// attempt that was not answered is never said to have failed.
     async fn carry_out(&self, commands: Arc<[Command]>, waiters: Vec<Waiter>) {
-        let mut parts = vec![(commands, waiters)];
-        while let Some((commands, mut waiters)) = parts.pop() {
+        let mut parts = vec![(commands, waiters, false)];
+        while let Some((commands, mut waiters, unsure)) = parts.pop() {
             let mut unknown = false;
             let stored = self.store(&commands, &waiters, &mut unknown).await;
             if unknown {
@@ -180,10 +188,12 @@ impl Lane {
                 Err(Failure::Internal) if commands.len() > 1 => {
                     let (first, second) = commands.split_at(commands.len() / 2);
                     let later = waiters.split_off(first.len());
-                    parts.push((second.into(), later));
-                    parts.push((first.into(), waiters));
+                    parts.push((second.into(), later, unsure || unknown));
+                    parts.push((first.into(), waiters, unsure || unknown));
                 }
                 Err(failure) => {
+                    let unsure = unsure || unknown;
+                    let failure = if unsure { Failure::OutcomeUnknown } else { failure };
                     let replies = waiters.into_iter().map(|waiter| waiter.reply).collect();
                     self.fail(replies, failure).await;
                 }
@@ -195,9 +205,11 @@ impl Lane {
     /// ids; who is in a conversation is not, so its listeners come back and read it anew.
     async fn doubt(&self, commands: &[Command], outcomes: &[Result<Applied, Rejected>]) {
         let doubtful = commands.iter().enumerate().filter(|(place, command)| {
-            let moves_members =
-                matches!(command.change, Change::Members { .. } | Change::Remove { .. });
-            moves_members && !matches!(outcomes.get(*place), Some(Ok(_)))
+            let moves_members = matches!(
+                command.change,
+                Change::Members { .. } | Change::Join(_) | Change::Remove { .. }
+            );
+            moves_members && !is_told(outcomes.get(*place))
         });
         let dispatches: Vec<Dispatch> = doubtful
             .map(|(_, command)| Dispatch::Topic {
@@ -219,39 +231,13 @@ impl Lane {
         unknown: &mut bool,
     ) -> Result<Vec<Result<Applied, Rejected>>, Failure> {
         let patience = waiters.iter().map(|waiter| waiter.deadline).max();
-        let mut pause = BACKOFF.0;
-        loop {
-            let failure = match self.log.apply(Arc::clone(commands)).await {
-                Ok(outcomes) if outcomes.len() == commands.len() => return Ok(outcomes),
-                Ok(outcomes) => {
-                    error!(
-                        sent = commands.len(),
-                        answered = outcomes.len(),
-                        "the store miscounted"
-                    );
-                    return Err(Failure::Internal);
-                }
-                Err(StoreError::Busy) => Failure::Overloaded,
-                Err(StoreError::Unavailable(cause)) => {
-                    warn!(%cause, "the store cannot be reached");
-                    Failure::Unavailable
-                }
-                Err(StoreError::OutcomeUnknown(cause)) => {
-                    warn!(%cause, "the outcome of a batch is unknown; it is tried again");
-                    *unknown = true;
-                    Failure::OutcomeUnknown
-                }
-                Err(cause) => {
-                    error!(error = &cause as &dyn std::error::Error, "a batch was not stored");
-                    return Err(Failure::Internal);
-                }
-            };
-            if patience.is_none_or(|patience| Instant::now() + pause >= patience) {
-                return Err(if *unknown { Failure::OutcomeUnknown } else { failure });
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(BACKOFF.1);
+        let attempt = || self.log.apply(Arc::clone(commands));
+        let outcomes = patiently(patience, unknown, attempt).await?;
+        if outcomes.len() != commands.len() {
+            error!(sent = commands.len(), answered = outcomes.len(), "the store miscounted");
+            return Err(Failure::Internal);
         }
+        Ok(outcomes)
     }
 
     /// Tells what happened, then answers those who wait: nobody is answered before his own change

@@ -6,20 +6,22 @@
 
 mod announce;
 mod lane;
+mod outgoing;
 
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use kith_domain::{
     Code, ConversationId, MessageId, Refusal, UserId,
-    conversation::pair,
-    message::{Digest, Message, MessageKind, may_delete, may_edit},
-    text::{ClientMessageId, Content},
+    conversation::Kind,
+    group::{self, Action},
+    message::{Digest, Message, may_delete, may_edit, may_mark},
+    text::{ClientMessageId, Content, Emoji},
 };
 use kith_ports::{
     Clock, ConversationStore, Ids, MessageContext, MessageStore,
     live::{EventBus, Origin},
-    log::{Applied, Change, Command, ConversationLog, Rejected, Send},
+    log::{Applied, Change, Command, ConversationLog, React, Rejected, Send},
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -28,6 +30,7 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use self::lane::{Item, Lane, ReplyTo, Work};
+pub use self::outgoing::{Outgoing, Target};
 use crate::{
     Error, Result,
     limits::{Rate, Verdict},
@@ -70,7 +73,7 @@ pub struct Ports {
     pub ids: Arc<dyn Ids>,
 }
 
-/// Sending, editing, deleting, and the lanes that carry them.
+/// Sending, editing, deleting, reacting, pinning, and the lanes that carry them.
 #[derive(Clone)]
 pub struct Messaging {
     inner: Arc<Inner>,
@@ -81,32 +84,6 @@ struct Inner {
     patience: Duration,
     ports: Ports,
     rate: Rate,
-}
-
-/// Where a message is to go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// To a conversation of any kind.
-    Conversation(ConversationId),
-    /// To a group or channel.
-    Group(ConversationId),
-    /// To a person: the direct chat, made if it is missing.
-    Person(UserId),
-}
-
-/// A message to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outgoing {
-    /// Where to.
-    pub target: Target,
-    /// Its text.
-    pub content: Content,
-    /// The sender's own id for it; one is made if there is none.
-    pub client_message_id: Option<ClientMessageId>,
-    /// Its kind.
-    pub kind: MessageKind,
-    /// The message it answers.
-    pub reply_to: Option<MessageId>,
 }
 
 impl Messaging {
@@ -134,9 +111,19 @@ impl Messaging {
     }
 
     /// Sends a message and waits until it is durable. `false`: it was sent before, and this is the
-    /// first message.
-    pub async fn send(&self, sender: UserId, message: Outgoing) -> Result<(Arc<Message>, bool)> {
-        match self.execute(self.compose(sender, message)?).await? {
+    /// first message. With `only`, it is addressed as of that kind: a conversation of another one is
+    /// none that anyone could be in.
+    pub async fn send(
+        &self,
+        sender: UserId,
+        message: Outgoing,
+        only: Option<Kind>,
+    ) -> Result<(Arc<Message>, bool)> {
+        let command = self.compose(sender, message)?;
+        if let Some(kind) = only {
+            self.ensure_kind(command.conversation_id, kind).await?;
+        }
+        match self.execute(command).await? {
             Applied::Sent { message, .. } => Ok((message, true)),
             Applied::Duplicate(message, _) => Ok((message, false)),
             _ => Err(Error::Internal(None)),
@@ -162,16 +149,42 @@ impl Messaging {
                 may_edit(&context.message, actor, now)?;
                 Ok(Change::Edit {
                     message_id: id,
-                    message_version: context.message.version,
                     content: content.clone(),
                     member_epoch: context.member_epoch,
                 })
             })
             .await?;
         match edited {
-            Applied::Edited(message, _) => Ok(message),
+            Applied::Revised(message, _) => Ok(message),
             _ => Err(Error::Internal(None)),
         }
+    }
+
+    /// Pins a message, or takes the pin away. Doing it twice changes nothing.
+    pub async fn pin(&self, actor: UserId, id: MessageId, pinned: bool) -> Result<()> {
+        self.decide_on_message(actor, id, |context, _| {
+            let MessageContext { message, conversation, .. } = context;
+            group::may(conversation.kind, conversation.posting, context.my_role, Action::Pin)?;
+            may_mark(message)?;
+            Ok(Change::Pin { message_id: id, pinned, member_epoch: context.member_epoch })
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Gives a reaction to a message, or takes it back. Doing it twice changes nothing.
+    pub async fn react(
+        &self,
+        actor: UserId,
+        id: MessageId,
+        emoji: Emoji,
+        given: bool,
+    ) -> Result<()> {
+        let found = self.inner.ports.messages.locate(actor, id).await?;
+        let (conversation, _) = found.ok_or_else(Refusal::not_found)?;
+        let react = React { message_id: id, by: actor, emoji, given };
+        self.execute(self.command(conversation, Change::React(react))).await?;
+        Ok(())
     }
 
     /// Deletes a message for everyone. Doing it twice changes nothing.
@@ -229,15 +242,23 @@ impl Messaging {
         Err(overtaken())
     }
 
+    /// Whether one may write there, or has written before, is judged with the message.
+    async fn ensure_kind(&self, id: ConversationId, kind: Kind) -> Result<()> {
+        if id.is_direct() != (kind == Kind::Direct) {
+            return Err(Refusal::not_a_member().into());
+        }
+        match self.inner.ports.conversations.snapshot(id, &[]).await? {
+            Some(found) if found.conversation.kind != kind => Err(Refusal::not_a_member().into()),
+            _ => Ok(()),
+        }
+    }
+
     fn compose(&self, sender: UserId, message: Outgoing) -> Result<Command> {
         let Outgoing { target, content, client_message_id, kind, reply_to } = message;
-        let (conversation_id, peer) = match target {
-            Target::Group(id) if id.is_direct() => return Err(Refusal::not_a_member().into()),
-            Target::Conversation(id) | Target::Group(id) => (id, None),
-            Target::Person(peer) => {
-                pair(sender, peer, "to")?;
-                (ConversationId::direct(sender, peer), Some(peer))
-            }
+        let conversation_id = target.conversation(sender)?;
+        let peer = match target {
+            Target::Person(peer) => Some(peer),
+            Target::Conversation(_) | Target::Group(_) => None,
         };
         let id = self.inner.ports.ids.message();
         let client_message_id = match client_message_id {

@@ -1,20 +1,24 @@
+mod changes;
+
 use std::sync::{
     Mutex,
     atomic::{AtomicUsize, Ordering},
 };
 
-use kith_domain::{event::Event, group::Role, message::EDIT_WINDOW, text::ClientMessageId};
+use kith_domain::{
+    event::{Audience, Event},
+    group::MemberChange,
+};
 use kith_ports::{
     MockConversationStore, MockMessageStore, StoreError, StoreResult,
     live::{Dispatch, Failure, Reply, TopicChange},
-    log::MockConversationLog,
+    log::{Entrance, Join, MemberChanged, MockConversationLog},
 };
-use kith_testkit::FixedClock;
 use tokio::sync::Notify;
 
 use super::*;
 use crate::fixtures::{
-    self, Recorder, group, group_id, head, message_id, origin, outgoing, snapshot, stored, user,
+    self, Recorder, direct, group, group_id, head, message_id, origin, outgoing, stored, user,
 };
 
 type Outcomes = StoreResult<Vec<std::result::Result<Applied, Rejected>>>;
@@ -53,7 +57,7 @@ fn named(id: &str) -> Outgoing {
 #[tokio::test]
 async fn a_message_is_acknowledged_and_told_after_it_is_stored() {
     let (messaging, bus) = over(storing());
-    let (message, first) = messaging.send(user(1), outgoing("hi")).await.unwrap();
+    let (message, first) = messaging.send(user(1), outgoing("hi"), None).await.unwrap();
     assert!(first);
     assert_eq!(message.seq, 1);
     assert!(matches!(
@@ -65,7 +69,7 @@ async fn a_message_is_acknowledged_and_told_after_it_is_stored() {
 #[tokio::test]
 async fn what_is_not_stored_is_neither_acknowledged_nor_told() {
     let (messaging, bus) = over(failed(|| StoreError::Other("disk on fire".into())));
-    let error = messaging.send(user(1), outgoing("hi")).await.unwrap_err();
+    let error = messaging.send(user(1), outgoing("hi"), None).await.unwrap_err();
     assert!(matches!(error, Error::Internal(_)));
     messaging.submit(user(1), outgoing("hi"), origin(1)).unwrap();
     messaging.fence().await.unwrap();
@@ -179,7 +183,7 @@ async fn what_waited_too_long_is_refused_and_never_stored() {
         seen.fetch_add(batch.len(), Ordering::SeqCst);
         Err(StoreError::Unavailable("connection refused".into()))
     });
-    let error = messaging.send(user(1), outgoing("hi")).await.unwrap_err();
+    let error = messaging.send(user(1), outgoing("hi"), None).await.unwrap_err();
     assert!(matches!(error, Error::Unavailable(_)));
     assert!(attempts.load(Ordering::SeqCst) > 1, "it was tried again while there was time");
     assert!(bus.take().is_empty());
@@ -193,7 +197,7 @@ async fn a_store_that_comes_back_in_time_is_no_failure() {
         0..3 => Err(StoreError::Unavailable("connection refused".into())),
         _ => store(batch),
     });
-    assert!(messaging.send(user(1), outgoing("hi")).await.is_ok());
+    assert!(messaging.send(user(1), outgoing("hi"), None).await.is_ok());
     assert_eq!(bus.take().len(), 1);
 }
 
@@ -221,7 +225,7 @@ async fn a_commit_whose_answer_was_lost_is_told_once_it_is_known() {
 #[tokio::test(start_paused = true)]
 async fn an_outcome_that_stays_unknown_is_said_to_be_unknown() {
     let (messaging, _) = over(failed(|| StoreError::OutcomeUnknown("lost".into())));
-    let error = messaging.send(user(1), outgoing("hi")).await.unwrap_err();
+    let error = messaging.send(user(1), outgoing("hi"), None).await.unwrap_err();
     assert!(matches!(error, Error::OutcomeUnknown));
 }
 
@@ -231,7 +235,7 @@ async fn a_retry_gets_the_first_message_and_others_hear_nothing() {
     let known = first.clone();
     let (messaging, bus) =
         over(move |_| Ok(vec![Ok(Applied::Duplicate(known.clone(), Arc::new(group(2))))]));
-    assert_eq!(messaging.send(user(1), named("c-9")).await.unwrap(), (first.clone(), false));
+    assert_eq!(messaging.send(user(1), named("c-9"), None).await.unwrap(), (first.clone(), false));
     assert!(bus.take().is_empty());
     messaging.submit(user(1), named("c-9"), origin(3)).unwrap();
     messaging.fence().await.unwrap();
@@ -241,12 +245,15 @@ async fn a_retry_gets_the_first_message_and_others_hear_nothing() {
     ));
 }
 
+fn is_poison(command: &Command) -> bool {
+    matches!(&command.change, Change::Send(send) if send.content.as_str() == "poison")
+}
+
 #[tokio::test]
 async fn one_that_cannot_be_stored_does_not_fail_its_neighbours() {
     let store = storing();
     let (messaging, bus) = over(move |batch| {
-        let poisoned = |command: &Command| matches!(&command.change, Change::Send(send) if send.content.as_str() == "poison");
-        if batch.iter().any(poisoned) {
+        if batch.iter().any(is_poison) {
             return Err(StoreError::Other("cannot be stored".into()));
         }
         store(batch)
@@ -271,128 +278,60 @@ async fn one_that_cannot_be_stored_does_not_fail_its_neighbours() {
 }
 
 #[tokio::test]
-async fn the_first_message_of_a_direct_chat_introduces_it_to_both() {
-    let (messaging, bus) = over(|batch| {
-        let Applied::Sent { message, .. } = stored(&batch[0], 1) else { unreachable!() };
-        let direct = kith_domain::conversation::Conversation {
-            kind: kith_domain::conversation::Kind::Direct,
-            pair: Some((user(1), user(2))),
-            ..group(2)
-        };
-        Ok(vec![Ok(Applied::Sent { message, conversation: Arc::new(direct) })])
-    });
-    let to = Outgoing { target: Target::Person(user(2)), ..outgoing("hi") };
-    messaging.send(user(1), to).await.unwrap();
-    assert!(matches!(
-        &bus.take()[..],
-        [
-            Dispatch::Event { event: Event::ConversationCreated(_, head), .. },
-            Dispatch::Event { event: Event::MessageSent(message), .. },
-        ] if head.version + 1 == message.version
-    ));
-}
-
-#[tokio::test]
 async fn nobody_writes_to_himself_and_no_direct_chat_is_a_group() {
     let (messaging, _) = over(storing());
     let to_me = Outgoing { target: Target::Person(user(1)), ..outgoing("hi") };
-    assert_eq!(messaging.send(user(1), to_me).await.unwrap_err().code(), Some(Code::OneSelf));
+    assert_eq!(messaging.send(user(1), to_me, None).await.unwrap_err().code(), Some(Code::OneSelf));
     let direct = ConversationId::direct(user(1), user(2));
     let as_group = Outgoing { target: Target::Group(direct), ..outgoing("hi") };
-    assert_eq!(messaging.send(user(1), as_group).await.unwrap_err().code(), Some(Code::NotAMember));
-}
-
-fn context(sender: u128, my_role: Role) -> MessageContext {
-    MessageContext {
-        message: fixtures::message(1, sender, 1),
-        conversation: group(2),
-        member_epoch: head().member_epoch,
-        my_role,
-        sender_role: Some(Role::Member),
-    }
-}
-
-fn with_message(
-    found: Option<MessageContext>,
-    answer: impl Fn(&[Command]) -> Outcomes + std::marker::Send + Sync + 'static,
-) -> (Messaging, Arc<Recorder>) {
-    let mut messages = MockMessageStore::new();
-    messages.expect_message().returning(move |_, _| Ok(found.clone()));
-    let mut log = MockConversationLog::new();
-    log.expect_apply().returning(move |batch| answer(&batch));
-    let bus = Recorder::new();
-    let conversations = MockConversationStore::new();
-    let options = LaneOptions::default();
-    (fixtures::messaging(log, messages, conversations, bus.clone(), options), bus)
+    assert_eq!(
+        messaging.send(user(1), as_group, None).await.unwrap_err().code(),
+        Some(Code::NotAMember)
+    );
 }
 
 #[tokio::test]
-async fn an_edit_carries_what_it_was_decided_from() {
-    let (messaging, bus) = with_message(Some(context(1, Role::Member)), |batch| {
-        assert!(matches!(
-            batch[0].change,
-            Change::Edit { member_epoch: 7, message_version: 2, .. }
-        ));
-        let edited = Arc::new(fixtures::message(1, 1, 1));
-        Ok(vec![Ok(Applied::Edited(edited, group(2).audience()))])
-    });
-    let text = Content::parse("better").unwrap();
-    messaging.edit(user(1), message_id(1), text).await.unwrap();
-    assert!(matches!(&bus.take()[..], [Dispatch::Event { event: Event::MessageUpdated(_), .. }]));
-}
-
-#[tokio::test]
-async fn a_decision_that_was_overtaken_is_made_anew_but_not_for_ever() {
-    let attempts = Arc::new(AtomicUsize::new(0));
-    let seen = attempts.clone();
-    let (messaging, _) = with_message(Some(context(1, Role::Member)), move |_| {
-        seen.fetch_add(1, Ordering::SeqCst);
-        Ok(vec![Err(Rejected::Stale)])
-    });
-    let error = messaging.delete(user(1), message_id(1)).await.unwrap_err();
-    assert_eq!(error.code(), Some(Code::Conflict));
-    assert_eq!(attempts.load(Ordering::SeqCst), ATTEMPTS);
-}
-
-#[tokio::test]
-async fn what_the_domain_refuses_never_reaches_the_lane() {
-    let never = |_: &[Command]| -> Outcomes { panic!("it reached the lane") };
-    let (messaging, _) = with_message(Some(context(2, Role::Member)), never);
-    let text = Content::parse("mine now").unwrap();
-    let refused = messaging.edit(user(1), message_id(1), text.clone()).await.unwrap_err();
-    assert_eq!(refused.code(), Some(Code::Forbidden));
-    let refused = messaging.delete(user(1), message_id(1)).await.unwrap_err();
-    assert_eq!(refused.code(), Some(Code::Forbidden));
-
-    let mut old = context(1, Role::Member);
-    old.message.created_at = FixedClock::new().now().before(EDIT_WINDOW + Duration::from_secs(1));
-    let (messaging, _) = with_message(Some(old), never);
-    let refused = messaging.edit(user(1), message_id(1), text.clone()).await.unwrap_err();
-    assert_eq!(refused.code(), Some(Code::EditWindow));
-
-    let (messaging, _) = with_message(None, never);
-    let refused = messaging.edit(user(1), message_id(1), text).await.unwrap_err();
-    assert_eq!(refused.code(), Some(Code::NotFound));
-}
-
-#[tokio::test]
-async fn an_erased_accounts_message_is_deleted_where_it_was_left() {
+async fn under_the_name_of_another_kind_one_is_in_nothing() {
     let mut conversations = MockConversationStore::new();
-    conversations.expect_snapshot().returning(|_, _| Ok(Some(snapshot(&[(2, Role::Owner)]))));
+    conversations
+        .expect_snapshot()
+        .returning(|id, _| Ok((id == group_id()).then(|| fixtures::snapshot(&[]))));
     let mut log = MockConversationLog::new();
-    log.expect_apply().times(1).returning(|batch| {
-        assert!(matches!(batch[0].change, Change::Delete { member_epoch: 7, .. }));
-        let gone = Arc::new(fixtures::message(1, 1, 1));
-        Ok(vec![Ok(Applied::Deleted(gone, Some(group(1).audience())))])
+    log.expect_apply().times(2).returning(move |batch| storing()(&batch));
+    let (messages, bus) = (MockMessageStore::new(), Recorder::new());
+    let messaging = fixtures::messaging(log, messages, conversations, bus, LaneOptions::default());
+    let send = async |id, only| {
+        let message = Outgoing { target: Target::Conversation(id), ..outgoing("hi") };
+        messaging.send(user(1), message, Some(only)).await.map_err(|error| error.code())
+    };
+    let direct = ConversationId::direct(user(1), user(2));
+    let refused = Err(Some(Code::NotAMember));
+    assert_eq!(send(group_id(), Kind::Channel).await, refused);
+    assert_eq!(send(group_id(), Kind::Direct).await, refused);
+    assert_eq!(send(direct, Kind::Group).await, refused);
+    assert!(send(group_id(), Kind::Group).await.is_ok());
+    // What is not there any more is judged with the message: it may have been sent before.
+    let gone = ConversationId::from_uuid(uuid::Uuid::from_u128(1));
+    assert!(send(gone, Kind::Group).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_have_been_stored_is_not_said_to_have_failed() {
+    let (attempt, store) = (AtomicUsize::new(0), storing());
+    let (messaging, bus) = over(move |batch| match attempt.fetch_add(1, Ordering::SeqCst) {
+        0 => Err(StoreError::OutcomeUnknown("connection lost during COMMIT".into())),
+        _ if batch.iter().any(is_poison) => Err(StoreError::Other("poison".into())),
+        _ => store(batch),
     });
-    let messages = MockMessageStore::new();
-    let bus = Recorder::new();
-    let messaging =
-        fixtures::messaging(log, messages, conversations, bus.clone(), LaneOptions::default());
-    messaging.delete_own(group_id(), message_id(1)).await.unwrap();
+    messaging.submit(user(1), outgoing("good"), origin(1)).unwrap();
+    messaging.submit(user(1), outgoing("poison"), origin(2)).unwrap();
+    messaging.fence().await.unwrap();
     assert!(matches!(
         &bus.take()[..],
-        [Dispatch::Event { event: Event::MessageDeleted { .. }, .. }]
+        [
+            Dispatch::Event { event: Event::MessageSent(_), .. },
+            Dispatch::Reply { origin: of, reply: Reply::Failed(Failure::OutcomeUnknown) },
+        ] if *of == origin(2)
     ));
 }
 
@@ -404,11 +343,34 @@ async fn who_is_in_is_read_anew_where_it_is_unknown_whether_somebody_was_removed
         0 => Err(StoreError::OutcomeUnknown("connection lost during COMMIT".into())),
         _ => Ok(vec![Err(Rejected::Stale)]),
     });
-    let changes = vec![kith_domain::group::MemberChange::Leaves(user(2))];
-    let change = Change::Members { changes, member_epoch: 7 };
+    let changes = vec![(MemberChange::Leaves(user(2)), message_id(1))];
+    let change = Change::Members { by: user(1), changes, member_epoch: 7 };
     let outcome = messaging.execute_once(messaging.command(group_id(), change)).await.unwrap();
     assert_eq!(outcome, Err(Rejected::Stale));
     assert!(matches!(&bus.take()[..], [Dispatch::Topic { change: TopicChange::Doubtful, .. }]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_may_have_come_in_by_an_attempt_that_was_not_answered_listens_from_then_on() {
+    let attempt = AtomicUsize::new(0);
+    let (messaging, bus) = over(move |_| match attempt.fetch_add(1, Ordering::SeqCst) {
+        0 => Err(StoreError::OutcomeUnknown("connection lost during COMMIT".into())),
+        // The retry finds him in already.
+        _ => Ok(vec![Ok(members_changed(Vec::new(), group(3).audience()))]),
+    });
+    let join = Join { user: user(3), by: Entrance::Open, note: message_id(1) };
+    messaging.execute(messaging.command(group_id(), Change::Join(join))).await.unwrap();
+    assert!(matches!(
+        &bus.take()[..],
+        [
+            Dispatch::Topic { change: TopicChange::Doubtful, .. },
+            Dispatch::Topic { change: TopicChange::Join(who), member_epoch: 7, .. },
+        ] if *who == [user(3)]
+    ));
+}
+
+fn members_changed(changes: Vec<MemberChanged>, audience: Audience) -> Applied {
+    Applied::MembersChanged { conversation: Arc::new(group(3)), head: head(), changes, audience }
 }
 
 #[tokio::test]
