@@ -20,6 +20,21 @@ pub(crate) fn event(event: &Event) -> ByteString {
                 version: *version,
             }
         }
+        Event::ReactionAdded(reaction) => ServerFrame::ReactionAdded(reaction.into()),
+        Event::ReactionRemoved(reaction) => ServerFrame::ReactionRemoved(reaction.into()),
+        Event::ReceiptUpdated(receipt) => ServerFrame::ReceiptUpdate {
+            conversation_id: *receipt.conversation_id.as_uuid(),
+            user_id: *receipt.user_id.as_uuid(),
+            status: receipt.mark.into(),
+            seq: receipt.seq,
+            message_id: receipt.message_id.map(|id| *id.as_uuid()),
+            updated_at: receipt.at.into(),
+        },
+        Event::TypingStarted(typing) => ServerFrame::UserTyping(typing.into()),
+        Event::TypingStopped(typing) => ServerFrame::UserStoppedTyping(typing.into()),
+        Event::SettingsUpdated(id) => {
+            ServerFrame::SettingsUpdated { conversation_id: *id.as_uuid() }
+        }
         Event::ConversationCreated(conversation, head) => {
             ServerFrame::ConversationCreated { conversation: (conversation.as_ref(), head).into() }
         }
@@ -37,7 +52,7 @@ pub(crate) fn event(event: &Event) -> ByteString {
         }
         Event::UserOffline { user_id, last_seen } => ServerFrame::UserOffline {
             user_id: *user_id.as_uuid(),
-            last_seen: Some((*last_seen).into()),
+            last_seen: last_seen.map(Into::into),
         },
         Event::UserUpdated(user) => {
             ServerFrame::UserUpdated { user: (user.as_ref(), Presence::Hidden).into() }
@@ -71,7 +86,7 @@ pub(crate) fn reply(origin: &Origin, reply: Reply) -> Option<ByteString> {
                 }
                 Failure::OutcomeUnknown => (
                     "outcome_unknown",
-                    "it may have happened or not: the same command with the same client_message_id tells",
+                    "it may have happened or not: the same command again is harmless and tells; a message needs the same client_message_id",
                     Some(1_000),
                 ),
                 Failure::Internal => ("internal", "the server failed", None),
@@ -91,3 +106,6 @@ fn frame(frame: &ServerFrame) -> ByteString {
     // Frames hold strings, numbers and lists: nothing that JSON cannot say.
     serde_json::to_string(frame).unwrap_or_default().into()
 }
+
+#[cfg(test)]
+mod tests;

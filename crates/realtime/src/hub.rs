@@ -17,7 +17,7 @@ use tracing::error;
 
 use crate::{
     encode,
-    shard::{Control, Delivery, Shard},
+    shard::{Control, Delivery, News, Shard},
 };
 
 /// How often new workers are looked for, to be watched.
@@ -117,16 +117,21 @@ impl EventBus for Hub {
 fn encode_into(deliveries: &mut Vec<Delivery>, dispatch: Dispatch) {
     match dispatch {
         Dispatch::Event { event, audience, origin } => {
-            let origin = match &event {
-                Event::MessageSent(message) => origin.map(|origin| (origin, Arc::clone(message))),
-                _ => None,
-            };
-            let acknowledged = origin.as_ref().map(|(origin, _)| origin.connection);
-            if let Some((origin, message)) = origin {
-                reply_into(deliveries, &origin, Reply::Sent(message));
+            let acknowledged = origin.as_ref().map(|origin| origin.connection);
+            if let Some(origin) = origin {
+                let reply = match &event {
+                    Event::MessageSent(message) => Reply::Sent(Arc::clone(message)),
+                    _ => Reply::Done,
+                };
+                reply_into(deliveries, &origin, reply);
             }
-            let frame = encode::event(&event);
-            deliveries.push(Delivery::Event { frame, audience, acknowledged });
+            let news = News {
+                frame: encode::event(&event),
+                conversation: event.conversation_id(),
+                passing: event.is_passing(),
+                acknowledged,
+            };
+            deliveries.push(Delivery::Event { news, audience });
         }
         Dispatch::Reply { origin, reply } => reply_into(deliveries, &origin, reply),
         Dispatch::Topic { conversation_id, member_epoch, change } => {
@@ -139,7 +144,8 @@ fn encode_into(deliveries: &mut Vec<Delivery>, dispatch: Dispatch) {
 }
 
 fn reply_into(deliveries: &mut Vec<Delivery>, origin: &Origin, reply: Reply) {
-    // A lane answers each of its commands once; what else is told to one socket is not counted.
+    // A lane of messages answers each of its commands once, and those are counted by the socket. What
+    // else is told to one socket is not: that a receipt is kept, and what is carried out beside it.
     let counted = matches!(reply, Reply::Sent(_) | Reply::Refused(_) | Reply::Failed(_));
     if let Some(frame) = encode::reply(origin, reply) {
         let answer = if counted { Outgoing::Answer(frame) } else { Outgoing::Frame(frame) };

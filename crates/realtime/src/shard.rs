@@ -22,23 +22,29 @@ const BREATHE: usize = 256;
 /// Something to deliver, encoded.
 #[derive(Debug)]
 pub(crate) enum Delivery {
-    Event {
-        frame: ByteString,
-        audience: Audience,
-        /// The socket that has been answered already.
-        acknowledged: Option<ConnectionId>,
-    },
+    Event { news: News, audience: Audience },
     Reply(ConnectionId, Outgoing),
-    Topic {
-        conversation_id: ConversationId,
-        member_epoch: i64,
-        change: TopicChange,
-    },
-    Close {
-        user_id: UserId,
-        session_id: SessionId,
-        reason: CloseReason,
-    },
+    Topic { conversation_id: ConversationId, member_epoch: i64, change: TopicChange },
+    Close { user_id: UserId, session_id: SessionId, reason: CloseReason },
+}
+
+/// An event, encoded, and which of the sockets of its audience get it.
+#[derive(Debug)]
+pub(crate) struct News {
+    pub(crate) frame: ByteString,
+    /// Where it happened. A socket that carries one conversation gets what happened there alone.
+    pub(crate) conversation: Option<ConversationId>,
+    /// Left out for a socket that is behind.
+    pub(crate) passing: bool,
+    /// The socket that has been answered already.
+    pub(crate) acknowledged: Option<ConnectionId>,
+}
+
+impl News {
+    fn concerns(&self, socket: &Socket) -> bool {
+        Some(socket.connection) != self.acknowledged
+            && (socket.only.is_none() || socket.only == self.conversation)
+    }
 }
 
 /// What sockets say of themselves.
@@ -71,6 +77,8 @@ pub(crate) struct Shard {
     queue: usize,
     people: HashMap<UserId, Person>,
     owners: HashMap<ConnectionId, UserId>,
+    /// Sockets whose topics are being read: what is read may be older than what is told here.
+    opening: HashMap<ConnectionId, Socket>,
     topics: HashMap<ConversationId, HashSet<UserId>>,
     delivered: usize,
 }
@@ -81,6 +89,7 @@ impl Shard {
             queue,
             people: HashMap::new(),
             owners: HashMap::new(),
+            opening: HashMap::new(),
             topics: HashMap::new(),
             delivered: 0,
         }
@@ -119,22 +128,24 @@ impl Shard {
 
     fn deliver(&mut self, delivery: &Delivery) {
         match delivery {
-            Delivery::Event { frame, audience, acknowledged } => {
+            Delivery::Event { news, audience } => {
                 let mut told = Told::default();
-                let event = Outgoing::Frame(frame.clone());
                 match audience {
                     Audience::Members(id) => {
                         for user in self.topics.get(id).into_iter().flatten() {
-                            told.tell(self.people.get(user), &event, |it| {
-                                Some(it) != *acknowledged
-                            });
+                            told.tell(self.people.get(user), news);
+                        }
+                    }
+                    Audience::Others(id, one) => {
+                        for user in self.topics.get(id).into_iter().flatten() {
+                            if user != one {
+                                told.tell(self.people.get(user), news);
+                            }
                         }
                     }
                     Audience::Users(users) => {
                         for user in users {
-                            told.tell(self.people.get(user), &event, |it| {
-                                Some(it) != *acknowledged
-                            });
+                            told.tell(self.people.get(user), news);
                         }
                     }
                 }
@@ -143,14 +154,14 @@ impl Shard {
             Delivery::Reply(connection, answer) => {
                 let owner = self.owners.get(connection).and_then(|user| self.people.get(user));
                 let mut told = Told::default();
-                told.tell(owner, answer, |it| it == *connection);
+                told.answer(owner, *connection, answer);
                 self.settle(&told);
             }
             Delivery::Topic { conversation_id, member_epoch, change } => {
                 self.change_topic(*conversation_id, *member_epoch, change);
             }
             Delivery::Close { user_id, session_id, reason } => {
-                self.close(*user_id, *session_id, *reason);
+                self.end(*user_id, |socket| socket.session_id == *session_id, *reason);
             }
         }
     }
@@ -173,25 +184,34 @@ impl Shard {
                         person.topics.remove(&id);
                         leave(&mut self.topics, id, *user);
                     }
+                    self.end(*user, |socket| socket.only == Some(id), CloseReason::RightLost);
                 }
             }
             TopicChange::Doubtful => {
-                let listeners = self.topics.get(&id).into_iter().flatten();
-                let sockets: Vec<Socket> = listeners
-                    .filter_map(|user| self.people.get(user))
-                    .flat_map(|person| person.sockets.iter().map(|attached| attached.socket))
-                    .collect();
+                let listeners = self.topics.remove(&id).unwrap_or_default();
+                let mut sockets: Vec<Socket> = self.opening.values().copied().collect();
+                for user in listeners {
+                    if let Some(person) = self.people.get_mut(&user) {
+                        // He stays known by sockets that carry another conversation.
+                        person.topics.remove(&id);
+                        sockets.extend(person.sockets.iter().map(|attached| attached.socket));
+                    }
+                }
+                sockets.retain(|socket| socket.only.is_none_or(|only| only == id));
                 warn!(conversation = %id, sockets = sockets.len(), "its listeners must read it anew");
                 for socket in &sockets {
                     self.detach(socket);
                 }
             }
             TopicChange::Dissolve => {
-                for user in self.topics.remove(&id).into_iter().flatten() {
+                let mut users = self.topics.remove(&id).unwrap_or_default();
+                users.extend(self.opening.values().map(|socket| socket.user_id));
+                for user in users {
                     if let Some(person) = self.people.get_mut(&user) {
                         person.overtaken.insert(id, epoch);
                         person.topics.remove(&id);
                     }
+                    self.end(user, |socket| socket.only == Some(id), CloseReason::RightLost);
                 }
             }
         }
@@ -203,6 +223,7 @@ impl Shard {
                 let (queue, outgoing) = mpsc::channel(self.queue);
                 if attached.send(outgoing).is_ok() {
                     self.owners.insert(socket.connection, socket.user_id);
+                    self.opening.insert(socket.connection, socket);
                     let person = self.people.entry(socket.user_id).or_default();
                     person.sockets.push(Attached { socket, queue });
                 }
@@ -220,6 +241,7 @@ impl Shard {
         if !self.owners.contains_key(&socket.connection) {
             return;
         }
+        self.opening.remove(&socket.connection);
         let Some(person) = self.people.get_mut(&socket.user_id) else { return };
         for topic in topics {
             let id = topic.conversation_id;
@@ -229,10 +251,17 @@ impl Shard {
                 self.topics.entry(id).or_default().insert(socket.user_id);
             }
         }
+        // Direct chats have no topic, and nobody leaves them.
+        let lost = socket.only.filter(|id| !id.is_direct() && !person.topics.contains(id));
+        if lost.is_some() {
+            let one = socket.connection;
+            self.end(socket.user_id, |it| it.connection == one, CloseReason::RightLost);
+        }
     }
 
     fn detach(&mut self, socket: &Socket) {
         self.owners.remove(&socket.connection);
+        self.opening.remove(&socket.connection);
         let Entry::Occupied(mut person) = self.people.entry(socket.user_id) else { return };
         let sockets = &mut person.get_mut().sockets;
         sockets.retain(|attached| attached.socket.connection != socket.connection);
@@ -243,11 +272,11 @@ impl Shard {
         }
     }
 
-    fn close(&mut self, user: UserId, session: SessionId, reason: CloseReason) {
+    /// Ends those of a person's sockets that are `meant`, with a last word.
+    fn end(&mut self, user: UserId, meant: impl Fn(&Socket) -> bool, reason: CloseReason) {
         let Some(person) = self.people.get(&user) else { return };
-        let of_session = |attached: &&Attached| attached.socket.session_id == session;
         let mut closed: SmallVec<[Socket; 2]> = SmallVec::new();
-        for attached in person.sockets.iter().filter(of_session) {
+        for attached in person.sockets.iter().filter(|attached| meant(&attached.socket)) {
             // Where there is no room for a last word, the queue ends without one.
             let _ = attached.queue.try_send(Outgoing::Close(reason));
             closed.push(attached.socket);
@@ -276,22 +305,35 @@ struct Told {
 }
 
 impl Told {
-    /// Puts a frame into the queues of those of a person's sockets that are `meant`.
-    fn tell(
-        &mut self,
-        person: Option<&Person>,
-        frame: &Outgoing,
-        meant: impl Fn(ConnectionId) -> bool,
-    ) {
+    /// Puts an event into the queues of those of a person's sockets that it concerns.
+    fn tell(&mut self, person: Option<&Person>, news: &News) {
         for attached in person.iter().flat_map(|person| &person.sockets) {
-            if meant(attached.socket.connection) {
-                self.frames += 1;
-                if attached.queue.try_send(frame.clone()).is_err() {
-                    self.slow.push(attached.socket);
-                }
+            let left_out = news.passing && is_behind(&attached.queue);
+            if news.concerns(&attached.socket) && !left_out {
+                self.put(attached, Outgoing::Frame(news.frame.clone()));
             }
         }
     }
+
+    /// Puts an answer into the queue of the one socket it is for.
+    fn answer(&mut self, person: Option<&Person>, to: ConnectionId, answer: &Outgoing) {
+        let mut sockets = person.iter().flat_map(|person| &person.sockets);
+        if let Some(attached) = sockets.find(|attached| attached.socket.connection == to) {
+            self.put(attached, answer.clone());
+        }
+    }
+
+    fn put(&mut self, attached: &Attached, outgoing: Outgoing) {
+        self.frames += 1;
+        if attached.queue.try_send(outgoing).is_err() {
+            self.slow.push(attached.socket);
+        }
+    }
+}
+
+/// The last quarter of a queue is kept for what must not be lost.
+fn is_behind(queue: &mpsc::Sender<Outgoing>) -> bool {
+    queue.capacity() <= queue.max_capacity() / 4
 }
 
 fn leave(topics: &mut HashMap<ConversationId, HashSet<UserId>>, id: ConversationId, user: UserId) {

@@ -4,7 +4,7 @@ use kith_domain::{
     ConnectionId, ConversationId, Refusal, SessionId, UserId,
     event::Audience,
     group::Role,
-    message::{Message, MessageKind},
+    message::{Body, Message, MessageKind},
 };
 use kith_ports::live::{CloseReason, TopicChange};
 use kith_testkit::build::{
@@ -13,6 +13,9 @@ use kith_testkit::build::{
 use uuid::Uuid;
 
 use super::*;
+
+mod narrow;
+mod passing;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -72,12 +75,39 @@ impl Node {
         listener
     }
 
+    /// Publishes something, and waits until it has been carried out.
+    async fn carry_out(&mut self, dispatch: Dispatch) {
+        let mut witness = self.listen(0, user_id(99), &[]).await;
+        let audience = Audience::Users(vec![user_id(99)]);
+        let event = Event::SettingsUpdated(conversation_id(99));
+        let done = Dispatch::Event { event, audience, origin: None };
+        self.hub.publish(vec![dispatch, done]).await;
+        assert_eq!(witness.types(1).await, ["settings_updated"]);
+    }
+
+    /// Subscribes a socket to what was read for it.
+    async fn subscribe(&self, listener: &Listener, groups: &[ConversationId]) {
+        let topics = groups.iter().map(|id| Topic { conversation_id: *id, member_epoch: 1 });
+        self.hub.subscribe(self.workers[0], listener.socket, topics.collect()).await;
+    }
+
     async fn attach(&mut self, worker: usize, user: UserId) -> Listener {
+        self.attach_to(worker, user, None).await
+    }
+
+    /// A socket of `user` that carries one conversation, if one is named.
+    async fn attach_to(
+        &mut self,
+        worker: usize,
+        user: UserId,
+        only: Option<ConversationId>,
+    ) -> Listener {
         self.sockets += 1;
         let socket = Socket {
             connection: ConnectionId::from_uuid(Uuid::from_u128(self.sockets)),
             user_id: user,
             session_id: session(user),
+            only,
         };
         let queue = self.hub.attach(self.workers[worker], socket).await.unwrap();
         Listener { socket, queue }
@@ -100,9 +130,10 @@ fn message(seq: i64) -> Event {
         version: seq + 1,
         sender_id: user_id(1),
         client_message_id: client_message_id("c"),
-        kind: MessageKind::Text,
-        content: Some(content("hi")),
+        body: Body::Said { kind: MessageKind::Text, content: Some(content("hi")) },
         reply_to: None,
+        mentions: Vec::new(),
+        reactions: Vec::new(),
         created_at: at(0),
         edited_at: None,
         deleted_at: None,
@@ -239,6 +270,44 @@ async fn where_nobody_knows_who_is_in_all_listeners_are_let_go() {
     assert_eq!(inside.next().await, None);
     node.hub.subscribe(node.workers[0], outside.socket, Vec::new()).await;
     assert!(matches!(outside.queue.try_recv(), Err(mpsc::error::TryRecvError::Empty)));
+}
+
+#[tokio::test]
+async fn who_comes_back_after_a_doubt_hears_of_what_he_is_in_alone() {
+    let mut node = Node::start(1, HubOptions::default());
+    let mut removed = node.listen(0, user_id(2), &[group()]).await;
+    let mut stays = node.listen(0, user_id(3), &[group()]).await;
+    // A socket that the doubt does not concern: its person stays known.
+    let elsewhere = node.attach_to(0, user_id(2), Some(conversation_id(2))).await;
+    node.subscribe(&elsewhere, &[conversation_id(2)]).await;
+    node.hub.publish(vec![topic(0, TopicChange::Doubtful)]).await;
+    assert_eq!((removed.next().await, stays.next().await), (None, None));
+    let mut removed = node.listen(0, user_id(2), &[]).await;
+    let mut stays = node.listen(0, user_id(3), &[group()]).await;
+    node.hub.publish(vec![to_group(message(1), None)]).await;
+    assert_eq!(stays.types(1).await, ["new_message"]);
+    assert!(matches!(removed.queue.try_recv(), Err(mpsc::error::TryRecvError::Empty)));
+}
+
+#[tokio::test]
+async fn who_read_his_topics_before_a_doubt_reads_them_anew() {
+    let mut node = Node::start(1, HubOptions::default());
+    let mut early = node.attach(0, user_id(2)).await;
+    node.carry_out(topic(0, TopicChange::Doubtful)).await;
+    node.subscribe(&early, &[group()]).await;
+    node.hub.publish(vec![to_group(message(1), None)]).await;
+    assert_eq!(early.next().await, None);
+}
+
+#[tokio::test]
+async fn who_read_his_topics_before_a_deletion_listens_to_nothing() {
+    let mut node = Node::start(1, HubOptions::default());
+    let mut early = node.attach(0, user_id(2)).await;
+    node.carry_out(topic(i64::MAX, TopicChange::Dissolve)).await;
+    node.subscribe(&early, &[group()]).await;
+    node.hub.publish(vec![to_group(message(1), None)]).await;
+    node.subscribe(&early, &[]).await;
+    assert!(matches!(early.queue.try_recv(), Err(mpsc::error::TryRecvError::Empty)));
 }
 
 #[tokio::test]
