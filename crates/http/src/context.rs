@@ -4,8 +4,9 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 use kith_app::{
-    accounts::Accounts, conversations::Conversations, limits::Rate, messaging::Messaging,
-    people::People, presence::PresenceService, sessions::Sessions, sync::SyncService,
+    accounts::Accounts, blocks::Blocks, conversations::Conversations, invites::Invites,
+    limits::Rate, messaging::Messaging, people::People, presence::PresenceService,
+    receipts::Receipts, sessions::Sessions, sync::SyncService, typing::Typing,
 };
 use kith_ports::{
     Clock, ConversationStore, Ids, Seals,
@@ -29,10 +30,18 @@ pub struct Services {
     pub sessions: Arc<Sessions>,
     /// Conversations and members.
     pub conversations: Conversations,
-    /// Sending, editing, deleting.
+    /// Codes that let people in.
+    pub invites: Invites,
+    /// Sending, editing, deleting, reacting.
     pub messaging: Messaging,
+    /// How far people have received and read.
+    pub receipts: Receipts,
+    /// Who types.
+    pub typing: Typing,
     /// Others' profiles.
     pub people: People,
+    /// Who wants to hear nothing of whom.
+    pub blocks: Blocks,
     /// What changed.
     pub sync: SyncService,
     /// Who comes and goes.
@@ -118,9 +127,15 @@ impl Context {
         self.services.messaging.forget_idle();
     }
 
-    /// Waits until a lane has ended, which none does while there is a context.
+    /// Waits until a lane, or what ends typing or keeps when people were last seen, has ended, which
+    /// none does while the server runs.
     pub async fn crashed(&self) {
-        self.services.messaging.crashed().await;
+        tokio::select! {
+            () = self.services.messaging.crashed() => {}
+            () = self.services.receipts.crashed() => {}
+            () = self.services.typing.crashed() => {}
+            () = self.services.presence.crashed() => {}
+        }
     }
 
     /// Starts something on the main runtime.

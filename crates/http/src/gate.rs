@@ -102,7 +102,8 @@ fn in_our_form(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     response.into_response(problem.error_response())
 }
 
-fn from_trusted_proxy(request: &HttpRequest, context: &Context) -> bool {
+/// Whether a request comes from a proxy whose word is believed.
+pub(crate) fn from_trusted_proxy(request: &HttpRequest, context: &Context) -> bool {
     request.peer_addr().is_some_and(|peer| is_trusted(peer.ip(), context))
 }
 

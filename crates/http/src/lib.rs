@@ -12,10 +12,11 @@
 //! | `problem` | every error as a problem document |
 //! | `gate` | what every request passes: ids, logs, headers |
 //! | `cursor` | opaque cursors and sync tokens |
-//! | `openapi` | the document, from the code |
+//! | `openapi`, `asyncapi` | the documents, from the code |
 //!
 //! This room knows nothing of SQL, and reaches sockets of others only through a port.
 
+pub mod asyncapi;
 mod context;
 mod cursor;
 mod extract;
@@ -23,9 +24,11 @@ mod gate;
 mod openapi;
 mod problem;
 mod routes;
+#[cfg(test)]
+mod schema;
 mod ws;
 
 pub use context::{Context, Services, Settings};
 pub use gate::{WorkerSlot, gate};
 pub use openapi::document;
-pub use routes::configure;
+pub use routes::{Call, calls, configure};

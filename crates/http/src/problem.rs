@@ -150,7 +150,7 @@ impl From<Error> for Problem {
             }
             Error::OutcomeUnknown => Self::busy(
                 "outcome_unknown",
-                "it may have happened or not: the same request with the same client_message_id tells",
+                "it may have happened or not: the same request again tells; a message needs the same client_message_id, and what has none may be made twice",
             ),
             Error::Internal(cause) => {
                 let cause = cause.as_ref().map(|cause| cause as &dyn std::error::Error);
@@ -169,15 +169,18 @@ fn status(code: Code) -> StatusCode {
         | Code::InvalidRefreshToken
         | Code::RefreshReused => StatusCode::UNAUTHORIZED,
         Code::NotFound => StatusCode::NOT_FOUND,
-        Code::Forbidden | Code::NotAMember | Code::PeerDeleted | Code::EditWindow => {
-            StatusCode::FORBIDDEN
-        }
+        Code::Forbidden
+        | Code::NotAMember
+        | Code::PeerDeleted
+        | Code::Blocked
+        | Code::EditWindow => StatusCode::FORBIDDEN,
         Code::EmailTaken
         | Code::UsernameTaken
         | Code::MessageDeleted
         | Code::LastOwner
         | Code::WrongKind
         | Code::TooManyMembers
+        | Code::TooManyReactions
         | Code::ClientMessageIdReused
         | Code::Conflict => StatusCode::CONFLICT,
         _ => StatusCode::BAD_REQUEST,
@@ -211,11 +214,40 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_of_the_server_tells_nothing_of_its_inside() {
+        let corrupt = kith_ports::StoreError::Corrupt {
+            table: "messages",
+            id: "7".to_owned(),
+            what: "kind is 99, which means nothing".to_owned(),
+        };
+        let problem = Problem::from(kith_app::Error::from(corrupt));
+        assert_eq!((problem.status.as_u16(), &*problem.code), (500, "internal"));
+        assert!(!problem.detail.contains("messages"), "{}", problem.detail);
+    }
+
+    #[test]
+    fn every_refusal_has_a_status_of_its_kind() {
+        let of = |code| Problem::from(Refusal::new(code, "no")).status.as_u16();
+        assert_eq!(of(Code::Blocked), 403);
+        assert_eq!(of(Code::TooManyReactions), 409);
+        assert_eq!(of(Code::NotFound), 404);
+        assert_eq!(of(Code::OneSelf), 400);
+    }
+
+    #[test]
     fn a_failure_says_nothing_of_the_inside() {
         let cause = kith_ports::StoreError::Other("near \"SELECT\": syntax error".into());
         let document = Problem::from(Error::Internal(Some(cause))).document();
         assert_eq!(document.status, 500);
         assert!(!serde_json::to_string(&document).unwrap().contains("SELECT"));
+    }
+
+    #[test]
+    fn an_unknown_outcome_says_what_to_do_of_every_request() {
+        let problem = Problem::from(Error::OutcomeUnknown);
+        assert_eq!((problem.status.as_u16(), &*problem.code), (503, "outcome_unknown"));
+        // Most requests have no client_message_id.
+        assert!(problem.detail.contains("the same request again tells"), "{}", problem.detail);
     }
 
     #[test]

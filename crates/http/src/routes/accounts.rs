@@ -149,7 +149,10 @@ pub(crate) async fn me(app: App, caller: Caller, _: NoQuery) -> Result<HttpRespo
 #[utoipa::path(
     patch, path = "/v1/users/me", tag = "accounts", operation_id = "update_me",
     request_body = rest::MePatch, security(("bearer" = [])),
-    responses((status = 200, description = "The account", body = rest::Me))
+    responses(
+        (status = 200, description = "The account", body = rest::Me),
+        (status = 404, description = "`not_found`: it has been erased meanwhile", body = rest::Problem),
+    )
 )]
 pub(crate) async fn update_me(
     app: App,
@@ -200,7 +203,9 @@ enum Fate {
     params(("messages" = Option<String>, Query, description = "`keep` (default) or `delete`")),
     responses(
         (status = 204, description = "Erased"),
+        (status = 400, description = "`validation_failed`: the password is needed, since the login is not recent", body = rest::Problem),
         (status = 401, description = "`invalid_credentials`: not the password", body = rest::Problem),
+        (status = 409, description = "`conflict`", body = rest::Problem),
     )
 )]
 pub(crate) async fn erase_me(

@@ -1,20 +1,21 @@
 //! Conversations of all kinds: the inbox, opening, changing, hiding.
 
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload};
-use kith_app::conversations::{Address, NewGroup};
+use kith_app::conversations::{Address, NewGroup, View};
 use kith_domain::{
-    ConversationId, UserId,
-    conversation::{ConversationPatch, Kind},
+    ConversationId, Timestamp, UserId,
+    conversation::{ConversationPatch, Kind, SettingsPatch},
     text::{Description, Name},
 };
-use kith_ports::{InboxCursor, InboxFilter};
-use kith_protocol::rest;
+use kith_ports::{ConversationCard, InboxCursor, InboxFilter};
+use kith_protocol::{Time, rest};
 use serde::Deserialize;
 
-use super::render;
+use super::{channels, render};
 use crate::{
+    context::Services,
     cursor,
-    extract::{App, Body, Caller, Form, NoQuery, Query, UserPath, limit, path_id},
+    extract::{App, Body, Caller, Form, Id, NoQuery, Query, UserPath, limit, path_id},
     problem::Problem,
 };
 
@@ -95,14 +96,16 @@ pub(super) async fn inbox_page(
     Ok(render::page(request, items, next))
 }
 
-/// Opens a direct chat (or finds the one that is there), or makes a group.
+/// Opens a direct chat (or finds the one that is there), or makes a group or a channel.
 #[utoipa::path(
     post, path = "/v1/conversations", tag = "conversations", operation_id = "create_conversation",
     request_body = rest::NewConversation, security(("bearer" = [])),
     responses(
         (status = 201, description = "Made", body = rest::Conversation),
         (status = 200, description = "The direct chat that was there", body = rest::Conversation),
-        (status = 400, description = "`self`, `validation_failed`", body = rest::Problem),
+        (status = 400, description = "`self`, `validation_failed`: a field's form, an unknown person", body = rest::Problem),
+        (status = 403, description = "`blocked`, also naming the field: one of the two has blocked the other; `peer_deleted`", body = rest::Problem),
+        (status = 409, description = "`too_many_members`", body = rest::Problem),
     )
 )]
 pub(crate) async fn create(
@@ -117,6 +120,10 @@ pub(crate) async fn create(
         rest::NewConversation::Group { name, description, member_ids } => {
             let group = rest::NewGroup { name, description, members: member_ids };
             create_group(&app, &caller, &group, "member_ids").await
+        }
+        rest::NewConversation::Channel { name, description, posting } => {
+            let channel = rest::NewChannel { name, description, posting };
+            channels::create_channel(&app, &caller, &channel).await
         }
     }
 }
@@ -158,26 +165,35 @@ pub(super) async fn create_group(
         .run(async move {
             let services = &context.services;
             let card = services.conversations.create_group(me, new).await?;
-            let address = card.conversation.id.into();
-            let mut members = Vec::new();
-            let mut after = None;
-            loop {
-                let page = services.conversations.members(me, address, after, 100).await?;
-                members.extend(page.items.iter().map(render::member));
-                after = page.next;
-                if after.is_none() {
-                    break;
-                }
-            }
-            let mut group = render::one_conversation(&services.people, me, card).await?;
-            group.members = Some(members);
-            Ok(group)
+            made(services, me, card).await
         })
         .await?;
     Ok(HttpResponse::Created().json(group))
 }
 
-/// One conversation, as I see it.
+/// A group or channel that was just made, with its members.
+pub(super) async fn made(
+    services: &Services,
+    me: UserId,
+    card: ConversationCard,
+) -> kith_app::Result<rest::Conversation> {
+    let address = card.conversation.id.into();
+    let (mut members, mut after) = (Vec::new(), None);
+    loop {
+        let page = services.conversations.members(me, address, after, 100).await?;
+        members.extend(page.items.iter().map(render::member));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let mut made = render::one_conversation(&services.people, me, card).await?;
+    made.members = Some(members);
+    Ok(made)
+}
+
+/// One conversation, as I see it. A channel shows its name and what it says of itself to anyone:
+/// `my` is `null` for one who is not in it.
 #[utoipa::path(
     get, path = "/v1/conversations/{id}", tag = "conversations", operation_id = "conversation",
     params(("id" = uuid::Uuid, Path)), security(("bearer" = [])),
@@ -197,14 +213,18 @@ pub(crate) async fn one(
     let conversation = app
         .0
         .run(async move {
-            let card = context.services.conversations.card(me, address).await?;
-            render::one_conversation(&context.services.people, me, card).await
+            match context.services.conversations.view(me, address).await? {
+                View::Member(card) => {
+                    render::one_conversation(&context.services.people, me, *card).await
+                }
+                View::Visitor(listing) => Ok(render::listing(&listing)),
+            }
         })
         .await?;
     Ok(HttpResponse::Ok().json(conversation))
 }
 
-/// Changes a group's name, description, posting.
+/// Changes the name, description, posting of a group or channel.
 #[utoipa::path(
     patch, path = "/v1/conversations/{id}", tag = "conversations",
     operation_id = "update_conversation", request_body = rest::ConversationPatch,
@@ -212,7 +232,8 @@ pub(crate) async fn one(
     responses(
         (status = 200, description = "The conversation", body = rest::Conversation),
         (status = 403, description = "`forbidden`", body = rest::Problem),
-        (status = 409, description = "`wrong_kind`: a direct chat has no name", body = rest::Problem),
+        (status = 404, description = "`not_found`", body = rest::Problem),
+        (status = 409, description = "`wrong_kind`: a direct chat has no name; `conflict`", body = rest::Problem),
     )
 )]
 pub(crate) async fn update(
@@ -226,6 +247,8 @@ pub(crate) async fn update(
     let description = match &body.description {
         None => None,
         Some(None) => Some(None),
+        // As in a new group, no text is no description.
+        Some(Some(text)) if text.is_empty() => Some(None),
         Some(Some(text)) => Some(form.take("description", Description::parse(text))),
     };
     form.check()?;
@@ -236,6 +259,40 @@ pub(crate) async fn update(
         .0
         .run(async move {
             let card = context.services.conversations.update(me, address, patch).await?;
+            render::one_conversation(&context.services.people, me, card).await
+        })
+        .await?;
+    Ok(HttpResponse::Ok().json(conversation))
+}
+
+/// Changes my own settings of a conversation. Nobody else sees them.
+#[utoipa::path(
+    patch, path = "/v1/conversations/{id}/settings", tag = "conversations",
+    operation_id = "update_settings", request_body = rest::SettingsPatch,
+    params(("id" = uuid::Uuid, Path)), security(("bearer" = [])),
+    responses(
+        (status = 200, description = "The conversation", body = rest::Conversation),
+        (status = 404, description = "`not_found`", body = rest::Problem),
+    )
+)]
+pub(crate) async fn settings(
+    app: App,
+    caller: Caller,
+    At(address): At,
+    Body(body): Body<rest::SettingsPatch>,
+) -> Result<HttpResponse, Problem> {
+    let time = |time: Time| Timestamp::from_micros(time.as_micros());
+    let patch = SettingsPatch {
+        muted_until: body.muted_until.map(|until| until.map(time)),
+        pinned: body.pinned,
+        archived: body.archived,
+    };
+    let me = caller.principal.user_id;
+    let context = app.0.clone();
+    let conversation = app
+        .0
+        .run(async move {
+            let card = context.services.conversations.settings(me, address, patch).await?;
             render::one_conversation(&context.services.people, me, card).await
         })
         .await?;
@@ -262,12 +319,35 @@ pub(crate) async fn hide(
     hide_for(&app, &caller, address).await
 }
 
+/// Hides a group for me, as `/v1/conversations/{id}` does; a conversation of another kind is not found
+/// here.
+#[utoipa::path(
+    delete, path = "/v1/conversations/group/{id}", tag = "conversations",
+    operation_id = "hide_group",
+    params(("id" = uuid::Uuid, Path)), security(("bearer" = [])),
+    responses(
+        (status = 204, description = "Hidden"),
+        (status = 404, description = "`not_found`", body = rest::Problem),
+    )
+)]
+pub(crate) async fn hide_group(
+    app: App,
+    caller: Caller,
+    _: NoQuery,
+    Id(id): Id<ConversationId>,
+) -> Result<HttpResponse, Problem> {
+    hide_for(&app, &caller, Address { id, kind: Some(Kind::Group) }).await
+}
+
 /// Hides the direct chat with a person for me.
 #[utoipa::path(
     delete, path = "/v1/conversations/dm/{user_id}", tag = "conversations",
     operation_id = "hide_direct",
     params(("user_id" = uuid::Uuid, Path)), security(("bearer" = [])),
-    responses((status = 204, description = "Hidden"))
+    responses(
+        (status = 204, description = "Hidden"),
+        (status = 404, description = "`not_found`: there is none", body = rest::Problem),
+    )
 )]
 pub(crate) async fn hide_direct(
     app: App,

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::render;
 use crate::{
     cursor::{self, SessionCursor},
-    extract::{App, Body, Caller, Id, NoQuery, Query, limit},
+    extract::{App, Body, Caller, Id, NoInput, NoQuery, Query, limit},
     problem::Problem,
 };
 
@@ -42,9 +42,12 @@ pub(crate) async fn refresh(
 #[utoipa::path(
     post, path = "/v1/auth/logout", tag = "devices", operation_id = "logout",
     security(("bearer" = [])),
-    responses((status = 204, description = "Signed out"))
+    responses(
+        (status = 204, description = "Signed out"),
+        (status = 404, description = "`not_found`: it has ended meanwhile", body = rest::Problem),
+    )
 )]
-pub(crate) async fn log_out(app: App, caller: Caller, _: NoQuery) -> Result<HttpResponse, Problem> {
+pub(crate) async fn log_out(app: App, caller: Caller, _: NoInput) -> Result<HttpResponse, Problem> {
     end_session(&app, &caller, caller.principal.session_id).await
 }
 
@@ -144,7 +147,7 @@ pub(crate) async fn end_others(
     security(("bearer" = [])),
     responses((status = 201, description = "`GET /ws?ticket=<ticket>`, once", body = rest::Ticket))
 )]
-pub(crate) async fn ticket(app: App, caller: Caller, _: NoQuery) -> Result<HttpResponse, Problem> {
+pub(crate) async fn ticket(app: App, caller: Caller, _: NoInput) -> Result<HttpResponse, Problem> {
     let ticket = app.0.services.sessions.ticket(caller.principal);
     let expires_in = TICKET_LIFETIME.as_secs();
     Ok(HttpResponse::Created().json(rest::Ticket { ticket, expires_in }))

@@ -1,4 +1,4 @@
-//! What groups have and direct chats do not.
+//! What groups and channels have and direct chats do not.
 
 use actix_web::{HttpRequest, HttpResponse};
 use kith_domain::conversation::Kind;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::conversations::{At, create_group, inbox_page};
 use crate::{
-    extract::{App, Body, Caller, NoQuery, Query},
+    extract::{App, Body, Caller, NoInput, NoQuery, Query},
     problem::Problem,
 };
 
@@ -48,6 +48,8 @@ pub(crate) async fn list(
     responses(
         (status = 201, description = "The group, with its members", body = rest::Conversation),
         (status = 400, description = "`validation_failed`: a field's form, an unknown person", body = rest::Problem),
+        (status = 403, description = "`blocked`, naming the field: one of the two has blocked the other", body = rest::Problem),
+        (status = 409, description = "`too_many_members`", body = rest::Problem),
     )
 )]
 pub(crate) async fn create(
@@ -58,7 +60,7 @@ pub(crate) async fn create(
     create_group(&app, &caller, &body, "members").await
 }
 
-/// Deletes a group for all, with its messages.
+/// Deletes a group or channel for all, with its messages.
 #[utoipa::path(
     delete, path = "/v1/groups/{id}", tag = "groups", operation_id = "delete_group",
     params(("id" = uuid::Uuid, Path)), security(("bearer" = [])),
@@ -66,6 +68,7 @@ pub(crate) async fn create(
         (status = 204, description = "Deleted"),
         (status = 403, description = "`forbidden`: only an owner may", body = rest::Problem),
         (status = 404, description = "`not_found`", body = rest::Problem),
+        (status = 409, description = "`conflict`", body = rest::Problem),
     )
 )]
 pub(crate) async fn delete(
@@ -80,19 +83,20 @@ pub(crate) async fn delete(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Leaves a group. The last owner hands over first; the last member ends it. `DELETE` is the same.
+/// Leaves a group or channel. The last owner hands over first; the last member ends it.
 #[utoipa::path(
     post, path = "/v1/groups/{id}/leave", tag = "groups", operation_id = "leave_group",
     params(("id" = uuid::Uuid, Path)), security(("bearer" = [])),
     responses(
         (status = 204, description = "Left"),
-        (status = 409, description = "`last_owner`", body = rest::Problem),
+        (status = 404, description = "`not_found`", body = rest::Problem),
+        (status = 409, description = "`last_owner`: somebody else is to be made an owner first; `conflict`; under `/v1/conversations` for a direct chat `wrong_kind`", body = rest::Problem),
     )
 )]
 pub(crate) async fn leave(
     app: App,
     caller: Caller,
-    _: NoQuery,
+    _: NoInput,
     At(address): At,
 ) -> Result<HttpResponse, Problem> {
     let me = caller.principal.user_id;

@@ -64,8 +64,9 @@ pub(crate) async fn list(
     responses(
         (status = 201, description = "The members added", body = rest::Items<rest::Member>),
         (status = 400, description = "`validation_failed`: an unknown person, by place", body = rest::Problem),
-        (status = 403, description = "`forbidden`", body = rest::Problem),
-        (status = 409, description = "`wrong_kind`, `too_many_members`", body = rest::Problem),
+        (status = 403, description = "`forbidden`; `blocked`, naming the field: one of the two has blocked the other", body = rest::Problem),
+        (status = 404, description = "`not_found`", body = rest::Problem),
+        (status = 409, description = "`wrong_kind`, `too_many_members`, `conflict`", body = rest::Problem),
     )
 )]
 pub(crate) async fn add(
@@ -109,7 +110,8 @@ pub(crate) async fn add(
     responses(
         (status = 200, description = "The member", body = rest::Member),
         (status = 403, description = "`forbidden`", body = rest::Problem),
-        (status = 409, description = "`last_owner`, `wrong_kind`", body = rest::Problem),
+        (status = 404, description = "`not_found`", body = rest::Problem),
+        (status = 409, description = "`last_owner`, `wrong_kind`, `conflict`", body = rest::Problem),
     )
 )]
 pub(crate) async fn change_role(
@@ -142,6 +144,7 @@ pub(crate) async fn change_role(
         (status = 204, description = "Removed"),
         (status = 403, description = "`forbidden`", body = rest::Problem),
         (status = 404, description = "`not_found`", body = rest::Problem),
+        (status = 409, description = "`last_owner`: one leaves who is the last; `wrong_kind`, `conflict`", body = rest::Problem),
     )
 )]
 pub(crate) async fn remove(

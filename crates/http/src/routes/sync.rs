@@ -1,8 +1,8 @@
 //! What changed for me.
 
 use actix_web::HttpResponse;
-use kith_app::{people::Seen, sync::Synced};
-use kith_domain::{UserId, presence::Presence};
+use kith_app::sync::Synced;
+use kith_domain::UserId;
 use kith_ports::{Seals, SyncFrom};
 use kith_protocol::rest;
 use serde::Deserialize;
@@ -67,24 +67,15 @@ pub(crate) async fn body(
     limit: usize,
 ) -> kith_app::Result<rest::Sync> {
     let Synced { body, users, presence, me } = services.sync.sync(viewer, from, limit).await?;
-    let conversations = render::conversations(&services.people, viewer, body.conversations).await?;
+    let conversations = render::synced(&services.people, viewer, body.conversations).await?;
     Ok(rest::Sync {
         token: cursor::seal(&*services.seals, viewer, &body.next),
         has_more: body.has_more,
         conversations,
         removed: body.removed.iter().map(|id| *id.as_uuid()).collect(),
         users: users.iter().map(render::profile).collect(),
-        presence: presence.iter().map(entry).collect(),
-        blocks: Vec::new(),
+        presence: presence.iter().map(|seen| (&seen.user, seen.presence).into()).collect(),
+        blocks: body.blocks.iter().map(|user| *user.as_uuid()).collect(),
         me: (&me).into(),
     })
-}
-
-fn entry(seen: &Seen) -> rest::PresenceEntry {
-    let (online, last_seen) = match seen.presence {
-        Presence::Hidden => (None, None),
-        Presence::Online => (Some(true), None),
-        Presence::Offline { last_seen } => (Some(false), last_seen.map(Into::into)),
-    };
-    rest::PresenceEntry { user_id: *seen.user.id.as_uuid(), online, last_seen }
 }

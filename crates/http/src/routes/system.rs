@@ -1,25 +1,35 @@
 //! Health, the root, the documentation.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web::ServiceConfig};
 use kith_protocol::rest;
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::at;
-use crate::{context::Context, extract::App, openapi, problem::Problem};
+use super::table::{Table, at};
+use crate::{asyncapi, context::Context, extract::App, openapi, problem::Problem};
 
 /// How long the database may take to answer before the server is not ready.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(crate) fn configure(config: &mut ServiceConfig) {
+    table().mount(config);
     config
-        .service(at("/", "GET").get(root))
-        .service(at("/health", "GET").get(health))
-        .service(at("/health/live", "GET").get(live))
-        .service(at("/health/ready", "GET").get(ready))
-        .service(at("/docs", "GET").get(to_docs))
+        .service(at("/docs").get(to_docs).into_resource())
+        .service(at("/asyncapi.json").get(frames).into_resource())
         .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", openapi::document()));
+}
+
+/// What the server says of itself; the documents and their reader are beside it.
+pub(crate) fn table() -> Table {
+    Table::default()
+        .with(at("/").get(root))
+        .with(at("/health").get(health))
+        .with(at("/health/live").get(live))
+        .with(at("/health/ready").get(ready))
 }
 
 async fn to_docs() -> HttpResponse {
@@ -99,4 +109,10 @@ pub(crate) async fn ready(app: App) -> Result<HttpResponse, Problem> {
         Ok(Ok(_)) => Ok(HttpResponse::Ok().json(status(&context, "ok"))),
         Ok(Err(_)) | Err(_) => Ok(not_ready(&context, "unavailable")),
     }
+}
+
+/// The frames of the WebSocket, as an `AsyncAPI` document.
+async fn frames() -> HttpResponse {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(|| asyncapi::document().to_string());
+    HttpResponse::Ok().content_type("application/json").body(DOCUMENT.as_str())
 }

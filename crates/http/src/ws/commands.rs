@@ -3,23 +3,28 @@
 use std::sync::Arc;
 
 use bytestring::ByteString;
-use kith_app::sessions::Principal;
-use kith_domain::Timestamp;
-use kith_ports::live::{Dispatch, Failure, Origin, Reply};
+use kith_app::{receipts::UpTo, sessions::Principal};
+use kith_domain::{ConversationId, MessageId, Timestamp, UserId, receipt::Mark};
+use kith_ports::live::{Dispatch, Failure, Origin, Reply, Socket};
 use kith_protocol::frame::ServerFrame;
 use tracing::debug;
 
-use super::session::{Effect, refusal};
-use crate::{context::Context, cursor, problem::Problem, routes};
-
-/// How many conversations stand in one `sync` frame.
-const CONVERSATIONS: usize = 50;
+use super::{
+    session::{Effect, refusal},
+    sync,
+};
+use crate::{
+    context::{Context, Services},
+    cursor,
+    problem::Problem,
+    routes,
+};
 
 /// What became of a command outside of the lanes.
 pub(super) enum Finished {
     /// It changed nothing.
     Read,
-    /// It was an edit or a deletion.
+    /// It was an edit, a deletion or a reaction.
     Written,
     /// The token was renewed, and ends then.
     Renewed(Timestamp),
@@ -31,87 +36,133 @@ pub(super) fn encode(frame: &ServerFrame) -> ByteString {
     serde_json::to_string(frame).unwrap_or_default().into()
 }
 
-/// The client's mark on a command.
-pub(super) fn id_of(command: &Effect) -> Option<String> {
-    match command {
-        Effect::Send { id, .. }
-        | Effect::Edit { id, .. }
-        | Effect::Delete { id, .. }
-        | Effect::Sync { id, .. }
-        | Effect::Authenticate { id, .. }
-        | Effect::Pong { id } => id.clone(),
-        Effect::Say(_) | Effect::Ping | Effect::Close { .. } => None,
-    }
+/// Answers a command through the bus: after the events it caused, and after those that came before
+/// it.
+pub(super) async fn reply(context: &Context, origin: Origin, outcome: Result<Reply, Problem>) {
+    let reply = outcome.unwrap_or_else(|problem| {
+        debug!(%problem, "a command was refused");
+        let id = origin.frame_id.as_deref().map(str::to_owned);
+        Reply::Frame(encode(&refusal(id, &problem)))
+    });
+    context.services.bus.publish(vec![Dispatch::Reply { origin, reply }]).await;
 }
 
-/// Carries out a command that is not a send, and answers through the bus: after the events it
-/// caused, and after those that came before it.
+/// Carries out a command that is not a send, and answers it. For a socket that carries one
+/// conversation there are no messages but those in it.
 pub(super) async fn answer(
     context: Arc<Context>,
     principal: Principal,
+    only: Option<ConversationId>,
     origin: Origin,
     command: Effect,
 ) -> Finished {
     let services = &context.services;
-    let id = origin.frame_id.as_deref().map(str::to_owned);
     let user = principal.user_id;
-    let mut finished = match command {
-        Effect::Edit { .. } | Effect::Delete { .. } => Finished::Written,
-        _ => Finished::Read,
-    };
-    let outcome: Result<Reply, Problem> = match command {
-        Effect::Edit { message, content, .. } => {
-            { services.messaging.edit(user, message, content).await.map(|_| Reply::Done) }
-                .map_err(Problem::from)
+    let mut finished = if command.writes() { Finished::Written } else { Finished::Read };
+    let outcome = match command {
+        Effect::Sync { id, since } => synced(services, user, id, since.as_deref()).await,
+        Effect::Pong { id } => pong(services, user, id).await.map_err(Problem::from),
+        Effect::Authenticate { token, .. } => {
+            renewed(services, principal, &token).await.map(|expires_at| {
+                finished = Finished::Renewed(expires_at);
+                Reply::Done
+            })
         }
-        Effect::Delete { message, .. } => services
-            .messaging
-            .delete(user, message)
-            .await
-            .map(|()| Reply::Done)
-            .map_err(Problem::from),
-        Effect::Sync { since, .. } => sync(&context, principal, id.clone(), since).await,
-        Effect::Pong { .. } => match services.sync.mark().await {
-            Ok(mark) => {
-                let sync_token = cursor::seal(&*services.seals, user, &mark);
-                Ok(Reply::Frame(encode(&ServerFrame::Pong { id: id.clone(), sync_token })))
-            }
-            Err(error) => Err(error.into()),
-        },
-        Effect::Authenticate { token, .. } => match services.sessions.authenticate(&token).await {
-            Ok(newer) if newer.session_id == principal.session_id && newer.user_id == user => {
-                finished = Finished::Renewed(newer.expires_at);
-                Ok(Reply::Done)
-            }
-            Ok(_) => Err(Problem::field(
-                "validation_failed",
-                "token",
-                "invalid_value",
-                "must be of the session that this socket was opened with",
-            )),
-            Err(error) => Err(error.into()),
-        },
-        Effect::Send { .. } | Effect::Say(_) | Effect::Ping | Effect::Close { .. } => {
-            Ok(Reply::Failed(Failure::Internal))
-        }
+        command => written(services, user, only, command).await.map_err(Problem::from),
     };
-    let reply = outcome.unwrap_or_else(|problem| {
-        debug!(%problem, "a command was refused");
-        Reply::Frame(encode(&refusal(id, &problem)))
-    });
-    services.bus.publish(vec![Dispatch::Reply { origin, reply }]).await;
+    reply(&context, origin, outcome).await;
     finished
 }
 
-async fn sync(
-    context: &Arc<Context>,
-    principal: Principal,
+async fn written(
+    services: &Services,
+    user: UserId,
+    only: Option<ConversationId>,
+    command: Effect,
+) -> kith_app::Result<Reply> {
+    let messaging = &services.messaging;
+    match command {
+        Effect::Edit { message, content, .. } => {
+            within(services, user, only, message).await?;
+            messaging.edit(user, message, content).await?;
+        }
+        Effect::Delete { message, .. } => {
+            within(services, user, only, message).await?;
+            messaging.delete(user, message).await?;
+        }
+        Effect::React { message, emoji, given, .. } => {
+            within(services, user, only, message).await?;
+            messaging.react(user, message, emoji, given).await?;
+        }
+        // The others are carried out elsewhere.
+        _ => return Ok(Reply::Failed(Failure::Internal)),
+    }
+    Ok(Reply::Done)
+}
+
+/// That a message stands in the one conversation that a socket carries.
+async fn within(
+    services: &Services,
+    user: UserId,
+    only: Option<ConversationId>,
+    message: MessageId,
+) -> kith_app::Result<()> {
+    if let Some(only) = only {
+        services.conversations.seq_of(user, only, message).await?;
+    }
+    Ok(())
+}
+
+/// Moves a mark. That it is done is said where it is told to others; that it cannot be done, here.
+pub(super) async fn mark(
+    context: Arc<Context>,
+    socket: Socket,
+    origin: Origin,
+    up_to: UpTo,
+    mark: Mark,
+) {
+    let (services, user) = (&context.services, socket.user_id);
+    let marked = async {
+        if let UpTo::Message(message) = up_to {
+            within(services, user, socket.only, message).await?;
+        }
+        services.receipts.mark(user, up_to, mark, Some(origin.clone())).await
+    };
+    if let Err(error) = marked.await {
+        reply(&context, origin, Err(error.into())).await;
+    }
+}
+
+async fn synced(
+    services: &Services,
+    user: UserId,
     id: Option<String>,
-    since: Option<String>,
+    since: Option<&str>,
 ) -> Result<Reply, Problem> {
-    let services = &context.services;
-    let user = principal.user_id;
-    let from = routes::sync::since(&*services.seals, user, since.as_deref())?;
-    let body = routes::sync::body(services, user, from, CONVERSATIONS).await?;
-    Ok(Reply::Frame(encode(&ServerFrame::Sync { id, body })))
+    let from = routes::sync::since(&*services.seals, user, since)?;
+    Ok(Reply::Frame(sync::frame(services, user, id, from).await?))
+}
+
+async fn pong(services: &Services, user: UserId, id: Option<String>) -> kith_app::Result<Reply> {
+    let mark = services.sync.mark(user).await?;
+    let sync_token = cursor::seal(&*services.seals, user, &mark);
+    Ok(Reply::Frame(encode(&ServerFrame::Pong { id, sync_token })))
+}
+
+/// When a newer token of the same session ends.
+async fn renewed(
+    services: &Services,
+    principal: Principal,
+    token: &str,
+) -> Result<Timestamp, Problem> {
+    let newer = services.sessions.authenticate(token).await?;
+    if newer.session_id == principal.session_id && newer.user_id == principal.user_id {
+        return Ok(newer.expires_at);
+    }
+    Err(Problem::field(
+        "validation_failed",
+        "token",
+        "invalid_value",
+        "must be of the session that this socket was opened with",
+    ))
 }

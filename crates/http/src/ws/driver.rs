@@ -5,23 +5,22 @@
 //! queue, in order. While too many commands are unanswered nothing more is read, so that a client
 //! that floods is slowed down by its own connection.
 
-use std::{collections::VecDeque, str::Utf8Error, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc};
 
-use actix_web::{HttpRequest, HttpResponse, web};
-use actix_ws::{CloseCode, CloseReason, Item, Message, MessageStream, ProtocolError};
-use bytestring::ByteString;
+use actix_ws::{Item, Message, MessageStream};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use kith_app::{limits::Verdict, sessions::Principal};
+use kith_app::{limits::Verdict, messaging, sessions::Principal};
 use kith_ports::live::{self, Origin, Outgoing, Socket, WorkerId};
-use kith_protocol::frame::{SUBPROTOCOL, ServerFrame, close};
+use kith_protocol::frame::{ServerFrame, close};
 use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
-use tracing::{Instrument as _, info, info_span};
+use tracing::info;
 
 use super::{
-    commands::{self, Finished, id_of},
-    counts::Place,
-    guard::{self, TooBig},
-    session::{Effect, Session, refusal},
+    commands::{self, Finished},
+    guard::TooBig,
+    peer::{End, Peer, broken, ended, failed},
+    session::{Effect, Scope, Session, refusal},
+    typist::{Stroke, Typist},
 };
 use crate::{context::Context, problem::Problem};
 
@@ -29,87 +28,22 @@ use crate::{context::Context, problem::Problem};
 const UNANSWERED: usize = 256;
 /// How many of them may be under way outside of the lanes.
 const UNDER_WAY: usize = 16;
-/// How long a frame may take to leave before the peer is given up.
-const WRITE_PATIENCE: Duration = Duration::from_secs(20);
-/// How long a last word may take to leave.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
+/// How many receipts may be on their way into the store.
+const MARKS: usize = 256;
 
-/// Answers the upgrade and starts the socket's driver.
-pub(super) fn upgrade(
-    context: Arc<Context>,
-    request: &HttpRequest,
-    payload: web::Payload,
-    principal: Principal,
-    worker: WorkerId,
-    place: Place,
-) -> Result<HttpResponse, Problem> {
-    let bad_handshake = |error: actix_web::Error| {
-        Problem::new(
-            // Not `status_code`: that of a refused handshake is always 500.
-            error.as_response_error().error_response().status(),
-            "bad_handshake",
-            format!("this is the address of a WebSocket: {error}"),
-        )
-    };
-    let (payload, too_big) = guard::watch(request, payload).map_err(bad_handshake)?;
-    let (response, session, stream) =
-        actix_ws::handle_with_protocols(request, payload, &[SUBPROTOCOL]).map_err(bad_handshake)?;
-    let limit = usize::try_from(guard::MESSAGE_LIMIT).unwrap_or(usize::MAX);
-    let socket = Socket {
-        connection: context.services.ids.connection(),
-        user_id: principal.user_id,
-        session_id: principal.session_id,
-    };
-    let span = info_span!(
-        "socket",
-        connection_id = %socket.connection,
-        user_id = %socket.user_id,
-        session_id = %socket.session_id,
-    );
-    let tracker = context.sockets.clone();
-    let driver = Driver {
-        peer: Peer { session: Some(session) },
-        unanswered: 0,
-        writing: false,
-        under_way: FuturesUnordered::new(),
-        pieces: Vec::new(),
-        context,
-        principal,
-        socket,
-        worker,
-    };
-    let stream = stream.max_frame_size(limit);
-    let run = async move {
-        driver.run(stream, &too_big).await;
-        drop(place);
-    };
-    actix_web::rt::spawn(tracker.track_future(run.instrument(span)));
-    Ok(response)
-}
-
-/// How a socket's life ends.
-enum End {
-    /// The peer went, with or without a word.
-    Gone,
-    /// It is told why and closed.
-    Close(u16, String),
-}
-
-impl End {
-    fn because(code: u16, reason: &str) -> Self {
-        Self::Close(code, reason.to_owned())
-    }
-}
-
-struct Driver {
+/// A socket, and all that is under way for it.
+pub(super) struct Driver {
     context: Arc<Context>,
     principal: Principal,
     socket: Socket,
     worker: WorkerId,
     peer: Peer,
+    typist: Typist,
     unanswered: usize,
     under_way: FuturesUnordered<JoinHandle<Finished>>,
-    /// An edit or a deletion is under way: what comes after it must not overtake it.
+    /// Receipts: their order does not matter, and nothing waits for them.
+    marks: FuturesUnordered<JoinHandle<()>>,
+    /// An edit, a deletion or a reaction is under way: what comes after it must not overtake it.
     writing: bool,
     /// The pieces of a message that comes in pieces.
     pieces: Vec<u8>,
@@ -130,36 +64,32 @@ impl Drop for Attached {
     }
 }
 
-/// The writing half.
-struct Peer {
-    session: Option<actix_ws::Session>,
-}
-
-impl Peer {
-    async fn say(&mut self, frame: ByteString) -> Result<(), End> {
-        let Some(session) = &mut self.session else { return Err(End::Gone) };
-        match tokio::time::timeout(WRITE_PATIENCE, session.text(frame)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(End::Gone),
-            Err(_) => Err(End::because(close::TOO_SLOW, "slow reader")),
-        }
-    }
-
-    async fn tell(&mut self, frame: &ServerFrame) -> Result<(), End> {
-        self.say(commands::encode(frame)).await
-    }
-
-    async fn close(&mut self, code: u16, reason: String) {
-        if let Some(session) = self.session.take() {
-            let reason = CloseReason { code: CloseCode::from(code), description: Some(reason) };
-            // Whether or not there is room for it, the connection ends with this.
-            let _ = tokio::time::timeout(CLOSE_PATIENCE, session.close(Some(reason))).await;
-        }
-    }
-}
-
 impl Driver {
-    async fn run(mut self, stream: MessageStream, too_big: &TooBig) {
+    /// Drives a socket that has been opened.
+    pub(super) fn new(
+        context: Arc<Context>,
+        session: actix_ws::Session,
+        principal: Principal,
+        socket: Socket,
+        worker: WorkerId,
+    ) -> Self {
+        Self {
+            peer: Peer::new(session),
+            typist: Typist::new(Arc::clone(&context), socket),
+            unanswered: 0,
+            writing: false,
+            under_way: FuturesUnordered::new(),
+            marks: FuturesUnordered::new(),
+            pieces: Vec::new(),
+            context,
+            principal,
+            socket,
+            worker,
+        }
+    }
+
+    /// Serves the socket until it ends.
+    pub(super) async fn run(mut self, stream: MessageStream, too_big: &TooBig) {
         let Some(mut queue) =
             self.context.services.subscriptions.attach(self.worker, self.socket).await
         else {
@@ -179,6 +109,7 @@ impl Driver {
             Err(end) => end,
         };
         drop(attached);
+        self.typist.hush();
         match end {
             End::Gone => info!("client disconnected"),
             End::Close(code, reason) => {
@@ -198,7 +129,10 @@ impl Driver {
             context.services.sessions.ensure_alive(&principal).await?;
             Ok(context.services.store.topics(user).await?)
         });
-        let topics = topics.await.map_err(|problem| failed(&problem))?;
+        let mut topics = topics.await.map_err(|problem| failed(&problem))?;
+        if let Some(only) = self.socket.only {
+            topics.retain(|topic| topic.conversation_id == only);
+        }
         self.context.services.subscriptions.subscribe(self.worker, self.socket, topics).await;
         let now = self.context.services.clock.now();
         let heartbeat = self.context.settings.heartbeat;
@@ -212,7 +146,8 @@ impl Driver {
         };
         self.peer.tell(&ready).await?;
         let remaining = self.principal.expires_at.since(now);
-        Ok(Session::new(heartbeat, Instant::now(), self.principal.expires_at, remaining))
+        let scope = Scope { user, only: self.socket.only };
+        Ok(Session::new(scope, heartbeat, Instant::now(), self.principal.expires_at, remaining))
     }
 
     async fn serve(
@@ -230,8 +165,10 @@ impl Driver {
                     return end;
                 }
             }
-            let may_read =
-                !self.writing && self.unanswered < UNANSWERED && self.under_way.len() < UNDER_WAY;
+            let may_read = !self.writing
+                && self.unanswered < UNANSWERED
+                && self.under_way.len() < UNDER_WAY
+                && self.marks.len() < MARKS;
             // Each gets its turn: a stream of events does not keep the socket from being read, nor
             // its heartbeat from being kept.
             let served = tokio::select! {
@@ -241,6 +178,7 @@ impl Driver {
                     self.finish(&mut session, &finished);
                     Ok(())
                 }
+                Some(_) = self.marks.next() => Ok(()),
                 () = tokio::time::sleep_until(session.next_tick()) => {
                     effects.extend(session.tick(Instant::now()));
                     Ok(())
@@ -313,11 +251,7 @@ impl Driver {
             Message::Binary(_) => Ok(Some(Session::binary())),
             Message::Ping(payload) => {
                 self.within_rate()?;
-                let Some(peer) = &mut self.peer.session else { return Err(End::Gone) };
-                match tokio::time::timeout(WRITE_PATIENCE, peer.pong(&payload)).await {
-                    Ok(Ok(())) => Ok(None),
-                    _ => Err(End::Gone),
-                }
+                self.peer.pong(&payload).await.map(|()| None)
             }
             Message::Pong(_) => {
                 self.within_rate()?;
@@ -365,13 +299,7 @@ impl Driver {
                 self.within_rate()?;
                 self.peer.tell(&frame).await
             }
-            Effect::Ping => {
-                let Some(peer) = &mut self.peer.session else { return Err(End::Gone) };
-                match tokio::time::timeout(WRITE_PATIENCE, peer.ping(b"")).await {
-                    Ok(Ok(())) => Ok(()),
-                    _ => Err(End::Gone),
-                }
-            }
+            Effect::Ping => self.peer.ping().await,
             Effect::Close { code, reason } => Err(End::because(code, reason)),
             command => self.command(command).await,
         }
@@ -379,8 +307,7 @@ impl Driver {
 
     /// Carries out a command, if the person's rate allows it.
     async fn command(&mut self, command: Effect) -> Result<(), End> {
-        let writes =
-            matches!(command, Effect::Send { .. } | Effect::Edit { .. } | Effect::Delete { .. });
+        let writes = command.writes();
         let services = &self.context.services;
         let user = self.socket.user_id;
         let verdict =
@@ -389,28 +316,56 @@ impl Driver {
             Verdict::Within => {}
             Verdict::FarAbove => return Err(End::because(close::RATE_LIMITED, "rate limited")),
             Verdict::Above { retry_after } => {
-                let id = id_of(&command);
-                return self.peer.tell(&refusal(id, &Problem::rate_limited(retry_after))).await;
+                let refused = refusal(command.id(), &Problem::rate_limited(retry_after));
+                return self.peer.tell(&refused).await;
             }
         }
-        if let Effect::Send { id, message } = command {
-            let origin = self.origin(id.clone());
-            return match self.context.services.messaging.submit(user, message, origin) {
-                Ok(()) => {
-                    self.unanswered += 1;
-                    Ok(())
+        let origin = self.origin(command.id());
+        match command {
+            Effect::Send { id, message } => return self.send(id, message, origin).await,
+            Effect::Typing { id, target, typing } => {
+                let stroke = Stroke::Said { target, typing, origin };
+                if let Err(error) = self.typist.stroke(stroke) {
+                    return self.peer.tell(&refusal(id, &error.into())).await;
                 }
-                Err(error) => self.peer.tell(&refusal(id, &error.into())).await,
-            };
+            }
+            Effect::Mark { up_to, mark, .. } => {
+                let context = Arc::clone(&self.context);
+                let marked = commands::mark(context, self.socket, origin, up_to, mark);
+                self.marks.push(self.context.spawn(marked));
+            }
+            command => {
+                let context = Arc::clone(&self.context);
+                let only = self.socket.only;
+                let done = commands::answer(context, self.principal, only, origin, command);
+                self.under_way.push(self.context.spawn(done));
+                self.writing |= writes;
+            }
         }
-        let context = Arc::clone(&self.context);
-        let origin = self.origin(id_of(&command));
-        let principal = self.principal;
-        let handle =
-            context.spawn(commands::answer(Arc::clone(&context), principal, origin, command));
-        self.under_way.push(handle);
-        self.writing |= writes;
         Ok(())
+    }
+
+    /// Puts a message into its lane. Its sender types no more.
+    async fn send(
+        &mut self,
+        id: Option<String>,
+        message: messaging::Outgoing,
+        origin: Origin,
+    ) -> Result<(), End> {
+        let user = self.socket.user_id;
+        let place = message.target.conversation(user).map_err(kith_app::Error::from);
+        let submitted = place.and_then(|place| {
+            self.context.services.messaging.submit(user, message, origin)?;
+            Ok(place)
+        });
+        match submitted {
+            Ok(place) => {
+                self.unanswered += 1;
+                self.typist.sent(place);
+                Ok(())
+            }
+            Err(error) => self.peer.tell(&refusal(id, &error.into())).await,
+        }
     }
 
     fn origin(&self, id: Option<String>) -> Origin {
@@ -439,41 +394,5 @@ impl Driver {
         }
         let retry_after = 500 + rand::random_range(0..2_000);
         End::Close(close::RESTART, format!("retry_after_ms={retry_after}"))
-    }
-}
-
-/// The hub's last word.
-fn ended(reason: live::CloseReason) -> End {
-    match reason {
-        live::CloseReason::SignedOut => End::because(close::SIGNED_OUT, "signed out"),
-        live::CloseReason::TooSlow => End::because(close::TOO_SLOW, "slow reader"),
-    }
-}
-
-fn failed(problem: &Problem) -> End {
-    match problem.status.as_u16() {
-        401 => End::because(close::SIGNED_OUT, "signed out"),
-        503 => End::because(close::OVERLOADED, &problem.code),
-        _ => End::because(1011, &problem.code),
-    }
-}
-
-/// What came could not be read.
-fn broken(error: &ProtocolError, too_big: &TooBig) -> End {
-    match error {
-        _ if too_big.get() => End::because(1009, "too big"),
-        ProtocolError::Overflow => End::because(1009, "too big"),
-        // The stream tells text that is not UTF-8 in this way, and reserved bits likewise.
-        ProtocolError::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-            let not_text =
-                error.get_ref().and_then(|cause| cause.downcast_ref::<Utf8Error>()).is_some();
-            if not_text {
-                End::because(1007, "not UTF-8")
-            } else {
-                End::because(1002, "protocol error")
-            }
-        }
-        ProtocolError::Io(_) => End::Gone,
-        _ => End::because(1002, "protocol error"),
     }
 }

@@ -1,13 +1,18 @@
 //! The WebSocket.
 //!
 //! `session` says what a frame means and what follows from it, without a socket; `driver` does
-//! what follows, and holds the socket; `commands` carries out what is more than a send; `guard` measures what comes in before anything is buffered.
+//! what follows, and holds the socket, whose writing half is in `peer`; `commands` carries out what
+//! is more than a send, `sync` and `typist` the two of them that have something to themselves;
+//! `guard` measures what comes in before anything is buffered.
 
 mod commands;
 mod counts;
 mod driver;
 mod guard;
+mod peer;
 mod session;
+mod sync;
+mod typist;
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,15 +22,18 @@ use actix_web::{
     web,
 };
 use kith_app::sessions::Principal;
-use kith_domain::Refusal;
-use kith_protocol::frame::BEARER_PREFIX;
+use kith_domain::{ConversationId, Refusal};
+use kith_ports::live::{Socket, WorkerId};
+use kith_protocol::frame::{BEARER_PREFIX, SUBPROTOCOL};
 use serde::Deserialize;
+use tracing::{Instrument as _, info_span};
 use url::Url;
 
 pub(crate) use self::counts::SocketCounts;
+use self::{counts::Place, driver::Driver};
 use crate::{
     context::Context,
-    extract::{App, ClientIp, Query, bearer},
+    extract::{App, ClientIp, Query, bearer, path_id},
     gate::WorkerSlot,
     problem::Problem,
 };
@@ -52,32 +60,137 @@ enum Credential {
     ),
     security(("bearer" = []), ()),
     responses(
-        (status = 101, description = "The socket; frames are described in docs/api.md"),
+        (status = 101, description = "The socket; frames are described in asyncapi.json"),
+        (status = 400, description = "`bad_handshake`: no upgrade was asked for", body = kith_protocol::rest::Problem),
         (status = 401, description = "`unauthenticated`", body = kith_protocol::rest::Problem),
         (status = 403, description = "`origin_not_allowed`", body = kith_protocol::rest::Problem),
         (status = 429, description = "`rate_limited`: as many sockets as one may have", body = kith_protocol::rest::Problem),
+        (status = 503, description = "`overloaded`: the server stops", body = kith_protocol::rest::Problem),
     )
 )]
 pub(crate) async fn connect(
     app: App,
     request: HttpRequest,
-    ClientIp(address): ClientIp,
+    address: ClientIp,
     Query(query): Query<ConnectQuery>,
     worker: web::Data<WorkerSlot>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let context = app.0;
-    allow_origin(&request, &context)?;
-    let principal = authenticate(&context, credential(&request, query)).await?;
-    if context.stop.is_cancelled() {
-        return Err(kith_app::Error::Overloaded.into());
+    let visitor = Visitor { request, address, query, worker: worker.0 };
+    visitor.connect(app.0, payload, None).await
+}
+
+/// Opens a WebSocket that carries one conversation: its events alone come, and what is sent without
+/// a target goes there. It is closed with 4403 when one is in it no more.
+#[utoipa::path(
+    get, path = "/v1/ws/{id}", tag = "live", operation_id = "websocket_of_one",
+    params(
+        ("id" = uuid::Uuid, Path, description = "a conversation one is in"),
+        ("token" = Option<String>, Query, description = "an access token, for simple clients"),
+        ("ticket" = Option<String>, Query, description = "a ticket from /v1/auth/ws-ticket"),
+    ),
+    security(("bearer" = []), ()),
+    responses(
+        (status = 101, description = "The socket; frames are described in asyncapi.json"),
+        (status = 400, description = "`bad_handshake`: no upgrade was asked for", body = kith_protocol::rest::Problem),
+        (status = 401, description = "`unauthenticated`", body = kith_protocol::rest::Problem),
+        (status = 403, description = "`origin_not_allowed`", body = kith_protocol::rest::Problem),
+        (status = 404, description = "`not_found`: not a conversation one is in", body = kith_protocol::rest::Problem),
+        (status = 429, description = "`rate_limited`: as many sockets as one may have", body = kith_protocol::rest::Problem),
+        (status = 503, description = "`overloaded`: the server stops", body = kith_protocol::rest::Problem),
+    )
+)]
+pub(crate) async fn connect_to_one(
+    app: App,
+    request: HttpRequest,
+    address: ClientIp,
+    Query(query): Query<ConnectQuery>,
+    worker: web::Data<WorkerSlot>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let only = path_id(&request, "id")?;
+    let visitor = Visitor { request, address, query, worker: worker.0 };
+    visitor.connect(app.0, payload, Some(only)).await
+}
+
+/// One who asks for a socket.
+struct Visitor {
+    request: HttpRequest,
+    address: ClientIp,
+    query: ConnectQuery,
+    worker: WorkerId,
+}
+
+impl Visitor {
+    async fn connect(
+        self,
+        context: Arc<Context>,
+        payload: web::Payload,
+        only: Option<ConversationId>,
+    ) -> Result<HttpResponse, Problem> {
+        let Self { request, address: ClientIp(address), query, worker } = self;
+        allow_origin(&request, &context)?;
+        let principal = authenticate(&context, credential(&request, query)).await?;
+        if let Some(only) = only {
+            let (inside, user) = (Arc::clone(&context), principal.user_id);
+            let member = async move { inside.services.conversations.card(user, only.into()).await };
+            context.run(member).await?;
+        }
+        if context.stop.is_cancelled() {
+            return Err(kith_app::Error::Overloaded.into());
+        }
+        let place = context.counts.enter(principal.user_id, address).ok_or_else(|| Problem {
+            detail: "as many sockets are open as one person or address may have: close one first"
+                .into(),
+            ..Problem::rate_limited(Duration::from_secs(1))
+        })?;
+        upgrade(context, &request, payload, principal, only, worker, place)
     }
-    let place = context.counts.enter(principal.user_id, address).ok_or_else(|| Problem {
-        detail: "as many sockets are open as one person or address may have: close one first"
-            .into(),
-        ..Problem::rate_limited(Duration::from_secs(1))
-    })?;
-    driver::upgrade(context, &request, payload, principal, worker.0, place)
+}
+
+/// Answers the upgrade and starts the socket's driver.
+fn upgrade(
+    context: Arc<Context>,
+    request: &HttpRequest,
+    payload: web::Payload,
+    principal: Principal,
+    only: Option<ConversationId>,
+    worker: WorkerId,
+    place: Place,
+) -> Result<HttpResponse, Problem> {
+    let bad_handshake = |error: actix_web::Error| {
+        Problem::new(
+            // Not `status_code`: that of a refused handshake is always 500.
+            error.as_response_error().error_response().status(),
+            "bad_handshake",
+            format!("this is the address of a WebSocket: {error}"),
+        )
+    };
+    let (payload, too_big) = guard::watch(request, payload).map_err(bad_handshake)?;
+    let (response, session, stream) =
+        actix_ws::handle_with_protocols(request, payload, &[SUBPROTOCOL]).map_err(bad_handshake)?;
+    let limit = usize::try_from(guard::MESSAGE_LIMIT).unwrap_or(usize::MAX);
+    let socket = Socket {
+        connection: context.services.ids.connection(),
+        user_id: principal.user_id,
+        session_id: principal.session_id,
+        only,
+    };
+    let span = info_span!(
+        "socket",
+        connection_id = %socket.connection,
+        user_id = %socket.user_id,
+        session_id = %socket.session_id,
+    );
+    let tracker = context.sockets.clone();
+    let driver = Driver::new(context, session, principal, socket, worker);
+    let stream = stream.max_frame_size(limit);
+    let run = async move {
+        driver.run(stream, &too_big).await;
+        drop(place);
+    };
+    actix_web::rt::spawn(tracker.track_future(run.instrument(span)));
+    Ok(response)
 }
 
 fn credential(request: &HttpRequest, query: ConnectQuery) -> Option<Credential> {

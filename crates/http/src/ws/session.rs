@@ -1,20 +1,26 @@
 //! What a socket's frames mean, without a socket: a frame or a moment in, effects out.
 
+mod read;
+
 use std::time::Duration;
 
-use kith_app::messaging::{Outgoing, Target};
-use kith_domain::{ConversationId, MessageId, Timestamp, UserId, text::Content};
+use kith_app::{
+    messaging::{Outgoing, Target},
+    receipts::UpTo,
+};
+use kith_domain::{
+    MessageId, Timestamp,
+    receipt::Mark,
+    text::{Content, Emoji},
+};
 use kith_protocol::{
-    frame::{self, Head, ServerFrame, close},
+    frame::{ServerFrame, close},
     rest::FieldProblem,
 };
 use tokio::time::Instant;
 
-use crate::{
-    extract::{Form, is_object, parse_json},
-    problem::Problem,
-    routes::messages::Draft,
-};
+pub(super) use self::read::Scope;
+use crate::problem::Problem;
 
 /// So many unreadable frames in a row end the socket.
 const BAD_FRAMES: u32 = 10;
@@ -32,6 +38,12 @@ pub(super) enum Effect {
     Edit { id: Option<String>, message: MessageId, content: Content },
     /// Delete a message for everyone.
     Delete { id: Option<String>, message: MessageId },
+    /// Give a reaction to a message, or take it back.
+    React { id: Option<String>, message: MessageId, emoji: Emoji, given: bool },
+    /// Move a mark.
+    Mark { id: Option<String>, up_to: UpTo, mark: Mark },
+    /// Tell others that one types, or does no more.
+    Typing { id: Option<String>, target: Target, typing: bool },
     /// Answer what changed since a token.
     Sync { id: Option<String>, since: Option<String> },
     /// Check a newer token of the same session.
@@ -46,9 +58,37 @@ pub(super) enum Effect {
     Close { code: u16, reason: &'static str },
 }
 
+impl Effect {
+    /// The client's mark on a command.
+    pub(super) fn id(&self) -> Option<String> {
+        match self {
+            Self::Send { id, .. }
+            | Self::Edit { id, .. }
+            | Self::Delete { id, .. }
+            | Self::React { id, .. }
+            | Self::Mark { id, .. }
+            | Self::Typing { id, .. }
+            | Self::Sync { id, .. }
+            | Self::Authenticate { id, .. }
+            | Self::Pong { id } => id.clone(),
+            Self::Say(_) | Self::Ping | Self::Close { .. } => None,
+        }
+    }
+
+    /// Whether it changes a message. Such commands of one socket are carried out in their order, and
+    /// count as messages.
+    pub(super) const fn writes(&self) -> bool {
+        matches!(
+            self,
+            Self::Send { .. } | Self::Edit { .. } | Self::Delete { .. } | Self::React { .. }
+        )
+    }
+}
+
 /// A socket's state.
 #[derive(Debug)]
 pub(super) struct Session {
+    scope: Scope,
     heartbeat: Duration,
     next_ping: Instant,
     unanswered: u32,
@@ -59,14 +99,16 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// A socket opened at `now`, whose token ends at `expires_at`, which is `remaining` from now.
+    /// A socket of `scope` opened at `now`, whose token ends at `expires_at`, which is `remaining` from now.
     pub(super) fn new(
+        scope: Scope,
         heartbeat: Duration,
         now: Instant,
         expires_at: Timestamp,
         remaining: Duration,
     ) -> Self {
         Self {
+            scope,
             heartbeat,
             next_ping: now + heartbeat,
             unanswered: 0,
@@ -125,7 +167,7 @@ impl Session {
 
     /// A text frame came.
     pub(super) fn text(&mut self, text: &str) -> Effect {
-        let head: Head = match parse_json_loosely(text) {
+        let head = match read::head(text) {
             Ok(head) => head,
             Err(problem) => {
                 self.bad_frames += 1;
@@ -142,82 +184,7 @@ impl Session {
                 Problem::field("validation_failed", "id", "too_long", "must have at most 64 bytes");
             return refuse(None, &problem);
         }
-        read(&head, text).unwrap_or_else(|problem| refuse(id, &problem))
-    }
-}
-
-/// Reads what every frame has, whatever else is in it.
-fn parse_json_loosely(text: &str) -> Result<Head, Problem> {
-    let head = is_object(text.as_bytes()).then(|| serde_json::from_str(text).ok()).flatten();
-    head.ok_or_else(|| {
-        Problem::new(
-            actix_web::http::StatusCode::BAD_REQUEST,
-            "malformed_frame",
-            "a frame is one JSON object with a `type`",
-        )
-    })
-}
-
-fn read(head: &Head, text: &str) -> Result<Effect, Problem> {
-    let json = text.as_bytes();
-    Ok(match head.kind.as_str() {
-        "send_message" => {
-            let frame: frame::SendMessage = parse_json(json)?;
-            let message = Draft {
-                content: &frame.content,
-                client_message_id: frame.client_message_id.as_deref(),
-                message_type: frame.message_type,
-                reply_to: frame.reply_to,
-            }
-            .read(target(&frame)?)?;
-            Effect::Send { id: frame.id, message }
-        }
-        "edit_message" => {
-            let frame: frame::EditMessage = parse_json(json)?;
-            let mut form = Form::default();
-            let content = form.take("content", Content::parse(&frame.content));
-            let Some(content) = content else { return Err(form.into_problem()) };
-            let message = MessageId::from_uuid(frame.message_id);
-            Effect::Edit { id: frame.id, message, content }
-        }
-        "delete_message" => {
-            let frame: frame::DeleteMessage = parse_json(json)?;
-            Effect::Delete { id: frame.id, message: MessageId::from_uuid(frame.message_id) }
-        }
-        "sync" => {
-            let frame: frame::SyncRequest = parse_json(json)?;
-            Effect::Sync { id: frame.id, since: frame.since }
-        }
-        "authenticate" => {
-            let frame: frame::Authenticate = parse_json(json)?;
-            Effect::Authenticate { id: frame.id, token: frame.token }
-        }
-        "ping" => {
-            let frame: frame::Ping = parse_json(json)?;
-            Effect::Pong { id: frame.id }
-        }
-        _ => {
-            return Err(Problem::field(
-                "unknown_type",
-                "type",
-                "unknown_type",
-                "is not a command; see docs/api.md for those there are",
-            ));
-        }
-    })
-}
-
-fn target(frame: &frame::SendMessage) -> Result<Target, Problem> {
-    match (frame.conversation_id, frame.to, frame.group_id) {
-        (Some(id), None, None) => Ok(Target::Conversation(ConversationId::from_uuid(id))),
-        (None, Some(user), None) => Ok(Target::Person(UserId::from_uuid(user))),
-        (None, None, Some(id)) => Ok(Target::Group(ConversationId::from_uuid(id))),
-        _ => Err(Problem::field(
-            "validation_failed",
-            "conversation_id",
-            "required",
-            "give exactly one of `conversation_id`, `to`, `group_id`",
-        )),
+        self.scope.read(&head.kind, text).unwrap_or_else(|problem| refuse(id, &problem))
     }
 }
 
