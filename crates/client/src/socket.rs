@@ -183,6 +183,47 @@ impl SocketSender {
         self.done(Command::Delete { message_id }).await
     }
 
+    /// Reacts to a message with one emoji.
+    ///
+    /// # Errors
+    /// As for `edit`.
+    pub async fn react(&self, message_id: Uuid, emoji: impl Into<String>) -> Result<()> {
+        self.done(Command::React { message_id, emoji: emoji.into() }).await
+    }
+
+    /// Takes a reaction back.
+    ///
+    /// # Errors
+    /// As for `edit`.
+    pub async fn unreact(&self, message_id: Uuid, emoji: impl Into<String>) -> Result<()> {
+        self.done(Command::Unreact { message_id, emoji: emoji.into() }).await
+    }
+
+    /// Says that this device has a message, and all before it.
+    ///
+    /// # Errors
+    /// As for `edit`.
+    pub async fn delivered(&self, message_id: Uuid) -> Result<()> {
+        self.done(Command::Delivered { message_id }).await
+    }
+
+    /// Says that a message, and all before it, has been read.
+    ///
+    /// # Errors
+    /// As for `edit`.
+    pub async fn read(&self, message_id: Uuid) -> Result<()> {
+        self.done(Command::Read { message_id }).await
+    }
+
+    /// Says that one types in a conversation, or does no more. While one goes on, say it again every
+    /// few seconds: the server ends it after six.
+    ///
+    /// # Errors
+    /// As for `edit`.
+    pub async fn typing(&self, conversation_id: Uuid, typing: bool) -> Result<()> {
+        self.done(Command::Typing { conversation_id, typing }).await
+    }
+
     /// Asks for a sign of life; gives a sync token: what came before it has been sent to this
     /// socket.
     ///

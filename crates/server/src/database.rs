@@ -3,7 +3,10 @@
 use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use kith_app::messaging::LaneOptions;
-use kith_ports::{ConversationStore, MessageStore, SessionStore, UserStore, log::ConversationLog};
+use kith_ports::{
+    BlockStore, ConversationStore, InviteStore, MessageStore, ReceiptStore, SessionStore,
+    UserStore, log::ConversationLog,
+};
 use kith_storage::{
     MigrationState,
     postgres::{self, Postgres},
@@ -33,6 +36,9 @@ pub(crate) struct Stores {
     pub(crate) sessions: Arc<dyn SessionStore>,
     pub(crate) conversations: Arc<dyn ConversationStore>,
     pub(crate) messages: Arc<dyn MessageStore>,
+    pub(crate) receipts: Arc<dyn ReceiptStore>,
+    pub(crate) blocks: Arc<dyn BlockStore>,
+    pub(crate) invites: Arc<dyn InviteStore>,
     pub(crate) log: Arc<dyn ConversationLog>,
 }
 
@@ -98,13 +104,24 @@ impl Database {
 impl Stores {
     fn of<S>(store: Arc<S>) -> Self
     where
-        S: UserStore + SessionStore + ConversationStore + MessageStore + ConversationLog + 'static,
+        S: UserStore
+            + SessionStore
+            + ConversationStore
+            + MessageStore
+            + ReceiptStore
+            + BlockStore
+            + InviteStore
+            + ConversationLog
+            + 'static,
     {
         Self {
             users: store.clone(),
             sessions: store.clone(),
             conversations: store.clone(),
             messages: store.clone(),
+            receipts: store.clone(),
+            blocks: store.clone(),
+            invites: store.clone(),
             log: store,
         }
     }

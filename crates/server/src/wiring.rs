@@ -4,18 +4,22 @@ use std::{sync::Arc, time::Duration};
 
 use kith_app::{
     accounts::{self, Accounts},
+    blocks::{self, Blocks},
     conversations::{self, Conversations},
+    invites::{self, Invites},
     limits::{LoginThrottle, Rate},
-    messaging::{self, Messaging},
+    messaging::{self, LaneOptions, Messaging},
     people::People,
     presence::{self, PresenceService},
+    receipts::{self, ReceiptOptions, Receipts},
     sessions::{self, Sessions},
     sync::SyncService,
+    typing::{self, Typing, TypingOptions},
 };
 use kith_http::{Services, Settings};
 use kith_ports::{
     Clock, Ids,
-    live::{EventBus, PresenceBoard, Subscriptions},
+    live::{EventBus, PresenceBoard},
 };
 use kith_realtime::{Board, Hub};
 use kith_security::{
@@ -34,6 +38,15 @@ use crate::{
 /// How often people who asked for nothing lately are forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
+/// What stands behind the ports that many use cases need.
+struct Ground {
+    stores: Stores,
+    bus: Arc<dyn EventBus>,
+    board: Arc<dyn PresenceBoard>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+}
+
 /// Puts everything together.
 pub(crate) fn services(
     config: &Config,
@@ -46,99 +59,157 @@ pub(crate) fn services(
         Some(secret) => ServerSecret::from_text(secret.expose_secret())?,
         None => ServerSecret::load_or_create(&config.data_dir.join("secret"))?,
     };
-    let mut access = JwtTokens::new(&secret);
-    let mut refresh = DerivedRefreshTokens::new(&secret);
-    if let Some(previous) = &config.jwt_previous_secret {
-        let previous = ServerSecret::from_text(previous.expose_secret())?;
-        access = access.with_previous(&previous);
-        refresh = refresh.with_previous(&previous);
-    }
-    let cost = PasswordCost {
-        memory_kib: config.passwords.memory_kib,
-        iterations: config.passwords.iterations,
-        ..PasswordCost::default()
+    let ground = Ground {
+        stores: database.stores(),
+        bus: hub.clone(),
+        board: Arc::new(Board::new()),
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(RandomIds),
     };
-    let passwords = Argon2Passwords::start(cost)
-        .map_err(|error| Failure::Config(format!("KITH_PASSWORDS: {error}")))?;
-
-    let Stores { users, sessions: session_store, conversations: conversation_store, messages, log } =
-        database.stores();
-    let bus: Arc<dyn EventBus> = hub.clone();
-    let subscriptions: Arc<dyn Subscriptions> = hub.clone();
-    let board: Arc<dyn PresenceBoard> = Arc::new(Board::new());
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let ids: Arc<dyn Ids> = Arc::new(RandomIds);
-
-    let messaging = Messaging::start(
-        messaging::Ports {
-            log,
-            messages: messages.clone(),
-            conversations: conversation_store.clone(),
-            bus: bus.clone(),
-            clock: clock.clone(),
-            ids: ids.clone(),
-        },
-        Rate::new(config.limits.messages_per_second, 5),
-        database.lanes(),
-        tasks,
+    let rate = Rate::new(config.limits.messages_per_second, 5);
+    let messaging = messaging(&ground, rate, database.lanes(), tasks);
+    let conversations = conversations(&ground, &messaging);
+    let (receipts, typing) = (receipts(&ground, tasks), typing(&ground, tasks, stop));
+    let people = People::new(
+        ground.stores.users.clone(),
+        ground.stores.blocks.clone(),
+        ground.board.clone(),
     );
-    let conversations = Conversations::new(
-        conversations::Ports {
-            store: conversation_store.clone(),
-            messages: messages.clone(),
-            users: users.clone(),
-            clock: clock.clone(),
-            ids: ids.clone(),
-        },
-        messaging.clone(),
-    );
-    let sessions = Arc::new(Sessions::new(sessions::Ports {
-        store: session_store,
-        access: Arc::new(access),
-        refresh: Arc::new(refresh),
-        bus: bus.clone(),
-        clock: clock.clone(),
-        ids: ids.clone(),
-    }));
-    let accounts = Accounts::new(
-        accounts::Ports {
-            users: users.clone(),
-            messages,
-            passwords: Arc::new(passwords),
-            bus: bus.clone(),
-            clock: clock.clone(),
-            ids: ids.clone(),
-        },
-        sessions.clone(),
-        conversations.clone(),
-        messaging.clone(),
-        LoginThrottle::new(config.limits.logins_per_minute),
-    );
-    let people = People::new(users.clone(), board.clone());
     let presence = PresenceService::start(
-        presence::Ports { board, users: users.clone(), bus: bus.clone(), clock: clock.clone() },
+        presence::Ports {
+            board: ground.board.clone(),
+            users: ground.stores.users.clone(),
+            bus: ground.bus.clone(),
+            clock: ground.clock.clone(),
+        },
         Duration::from_millis(config.sockets.offline_grace_ms),
         tasks.clone(),
         stop.clone(),
     );
-    let sync =
-        SyncService::new(conversation_store.clone(), users, people.clone(), messaging.clone());
+    let sessions = Arc::new(sessions(&ground, config, &secret)?);
+    let accounts = Accounts::new(
+        accounts::Ports {
+            users: ground.stores.users.clone(),
+            messages: ground.stores.messages.clone(),
+            passwords: Arc::new(passwords(config)?),
+            bus: ground.bus.clone(),
+            clock: ground.clock.clone(),
+            ids: ground.ids.clone(),
+        },
+        sessions.clone(),
+        conversations.clone(),
+        messaging.clone(),
+        presence.clone(),
+        LoginThrottle::new(config.limits.logins_per_minute),
+    );
+    let Ground { stores, bus, clock, ids, .. } = ground;
     Ok(Services {
         accounts: Arc::new(accounts),
+        invites: Invites::new(
+            invites::Ports { store: stores.invites, clock: clock.clone(), ids: ids.clone() },
+            conversations.clone(),
+        ),
+        blocks: Blocks::new(
+            blocks::Ports { store: stores.blocks, clock: clock.clone() },
+            people.clone(),
+            presence.clone(),
+        ),
+        sync: SyncService::new(
+            stores.conversations.clone(),
+            stores.users,
+            people.clone(),
+            messaging.clone(),
+            receipts.clone(),
+        ),
         sessions,
         conversations,
         messaging,
+        receipts,
+        typing,
         people,
-        sync,
         presence,
         requests: Rate::new(config.limits.requests_per_second, 1),
-        store: conversation_store,
-        subscriptions,
+        store: stores.conversations,
+        subscriptions: hub.clone(),
         bus,
         seals: Arc::new(Sealer::new(&secret)),
         clock,
         ids,
     })
+}
+
+fn messaging(ground: &Ground, rate: Rate, lanes: LaneOptions, tasks: &TaskTracker) -> Messaging {
+    let ports = messaging::Ports {
+        log: ground.stores.log.clone(),
+        messages: ground.stores.messages.clone(),
+        conversations: ground.stores.conversations.clone(),
+        bus: ground.bus.clone(),
+        clock: ground.clock.clone(),
+        ids: ground.ids.clone(),
+    };
+    Messaging::start(ports, rate, lanes, tasks)
+}
+
+fn conversations(ground: &Ground, messaging: &Messaging) -> Conversations {
+    let ports = conversations::Ports {
+        store: ground.stores.conversations.clone(),
+        messages: ground.stores.messages.clone(),
+        users: ground.stores.users.clone(),
+        blocks: ground.stores.blocks.clone(),
+        invites: ground.stores.invites.clone(),
+        clock: ground.clock.clone(),
+        ids: ground.ids.clone(),
+    };
+    Conversations::new(ports, messaging.clone())
+}
+
+fn receipts(ground: &Ground, tasks: &TaskTracker) -> Receipts {
+    let ports = receipts::Ports {
+        store: ground.stores.receipts.clone(),
+        messages: ground.stores.messages.clone(),
+        conversations: ground.stores.conversations.clone(),
+        bus: ground.bus.clone(),
+        clock: ground.clock.clone(),
+    };
+    Receipts::start(ports, ReceiptOptions::default(), tasks)
+}
+
+fn typing(ground: &Ground, tasks: &TaskTracker, stop: &CancellationToken) -> Typing {
+    let ports = typing::Ports {
+        conversations: ground.stores.conversations.clone(),
+        users: ground.stores.users.clone(),
+        blocks: ground.stores.blocks.clone(),
+        bus: ground.bus.clone(),
+    };
+    Typing::start_service(ports, TypingOptions::default(), tasks, stop.clone())
+}
+
+fn sessions(ground: &Ground, config: &Config, secret: &ServerSecret) -> Result<Sessions, Failure> {
+    let mut access = JwtTokens::new(secret);
+    let mut refresh = DerivedRefreshTokens::new(secret);
+    if let Some(previous) = &config.jwt_previous_secret {
+        let previous = ServerSecret::from_text(previous.expose_secret())?;
+        access = access.with_previous(&previous);
+        refresh = refresh.with_previous(&previous);
+    }
+    Ok(Sessions::new(sessions::Ports {
+        store: ground.stores.sessions.clone(),
+        access: Arc::new(access),
+        refresh: Arc::new(refresh),
+        bus: ground.bus.clone(),
+        clock: ground.clock.clone(),
+        ids: ground.ids.clone(),
+    }))
+}
+
+fn passwords(config: &Config) -> Result<Argon2Passwords, Failure> {
+    let cost = PasswordCost {
+        memory_kib: config.passwords.memory_kib,
+        iterations: config.passwords.iterations,
+        ..PasswordCost::default()
+    };
+    Argon2Passwords::start(cost)
+        .map_err(|error| Failure::Config(format!("KITH_PASSWORDS: {error}")))
 }
 
 /// The settings of the HTTP adapter.

@@ -2,7 +2,6 @@ use kith_protocol::rest::{
     Erase, Health, Items, Login, LoginAnswer, Me, MePatch, PasswordChange, Profile, Register,
     SessionInfo, Ticket,
 };
-use reqwest::Method;
 use uuid::Uuid;
 
 use super::{Client, call::Call};
@@ -63,7 +62,7 @@ impl Client {
 
     /// Sets another password; the other sessions end.
     pub async fn change_password(&self, change: &PasswordChange) -> Result<()> {
-        self.done(Call::new(Method::PUT, "/auth/password").json(change)?).await
+        self.done(Call::put("/auth/password").json(change)?).await
     }
 
     /// A credential that opens one socket.
@@ -78,7 +77,7 @@ impl Client {
 
     /// Changes one's own profile and privacy.
     pub async fn update_me(&self, patch: &MePatch) -> Result<Me> {
-        self.call(Call::new(Method::PATCH, "/users/me").json(patch)?).await
+        self.call(Call::patch("/users/me").json(patch)?).await
     }
 
     /// Erases one's own account.
@@ -102,6 +101,22 @@ impl Client {
     /// Somebody's profile.
     pub async fn user(&self, id: Uuid) -> Result<Profile> {
         self.call(Call::get(format!("/users/{id}"))).await
+    }
+
+    /// Blocks somebody. Gives his profile.
+    pub async fn block(&self, id: Uuid) -> Result<Profile> {
+        self.call(Call::put(format!("/users/{id}/block"))).await
+    }
+
+    /// Takes a block back.
+    pub async fn unblock(&self, id: Uuid) -> Result<()> {
+        self.done(Call::delete(format!("/users/{id}/block"))).await
+    }
+
+    /// The people one has blocked.
+    pub async fn blocks(&self, cursor: Option<&str>, limit: Option<u32>) -> Result<Items<Profile>> {
+        let call = Call::get("/users/me/blocks");
+        self.call(call.query("cursor", cursor).query("limit", limit)).await
     }
 
     /// That the server is there.

@@ -1,8 +1,7 @@
 use kith_protocol::rest::{
-    AddMembers, Changes, Conversation, ConversationPatch, Items, Kind, Member, NewConversation,
-    NewGroup, Role, RoleChange, Sync,
+    AddMembers, Changes, Conversation, ConversationPatch, Invite, Items, Kind, Member, My,
+    NewChannel, NewConversation, NewGroup, NewInvite, Role, RoleChange, SettingsPatch, Sync, UpTo,
 };
-use reqwest::Method;
 use uuid::Uuid;
 
 use super::{Client, call::Call};
@@ -34,6 +33,72 @@ impl Client {
         self.call(Call::post("/groups").json(group)?).await
     }
 
+    /// Makes a channel.
+    pub async fn create_channel(&self, channel: &NewChannel) -> Result<Conversation> {
+        self.call(Call::post("/channels").json(channel)?).await
+    }
+
+    /// Channels whose name, or a word of whose name, begins with `q`; all of them without one.
+    pub async fn channels(
+        &self,
+        q: Option<&str>,
+        cursor: Option<&str>,
+        limit: Option<u32>,
+    ) -> Result<Items<Conversation>> {
+        let call = Call::get("/channels").query("q", q);
+        self.call(call.query("cursor", cursor).query("limit", limit)).await
+    }
+
+    /// Comes into a channel.
+    pub async fn join_channel(&self, id: Uuid) -> Result<Conversation> {
+        self.call(Call::post(format!("/channels/{id}/join"))).await
+    }
+
+    /// Leaves a channel.
+    pub async fn leave_channel(&self, id: Uuid) -> Result<()> {
+        self.done(Call::post(format!("/channels/{id}/leave"))).await
+    }
+
+    /// Deletes a channel for all.
+    pub async fn delete_channel(&self, id: Uuid) -> Result<()> {
+        self.done(Call::delete(format!("/channels/{id}"))).await
+    }
+
+    /// Makes an invite into a group or channel.
+    pub async fn invite(&self, id: Uuid, invite: &NewInvite) -> Result<Invite> {
+        self.call(Call::post(format!("/conversations/{id}/invites")).json(invite)?).await
+    }
+
+    /// The invites into a group or channel.
+    pub async fn invites(&self, id: Uuid) -> Result<Items<Invite>> {
+        self.call(Call::get(format!("/conversations/{id}/invites"))).await
+    }
+
+    /// Takes an invite back.
+    pub async fn revoke_invite(&self, id: Uuid, code: &str) -> Result<()> {
+        self.done(Call::delete(format!("/conversations/{id}/invites/{code}"))).await
+    }
+
+    /// Comes in by an invite.
+    pub async fn join_by_invite(&self, code: &str) -> Result<Conversation> {
+        self.call(Call::post(format!("/invites/{code}/join"))).await
+    }
+
+    /// Changes one's own settings of a conversation.
+    pub async fn settings(&self, id: Uuid, patch: &SettingsPatch) -> Result<Conversation> {
+        self.call(Call::patch(format!("/conversations/{id}/settings")).json(patch)?).await
+    }
+
+    /// Says that everything up to a number has been read. Gives one's own place.
+    pub async fn read_up_to(&self, id: Uuid, seq: i64) -> Result<My> {
+        self.call(Call::put(format!("/conversations/{id}/read")).json(&UpTo { seq })?).await
+    }
+
+    /// Says that a device has everything up to a number. Gives one's own place.
+    pub async fn delivered_up_to(&self, id: Uuid, seq: i64) -> Result<My> {
+        self.call(Call::put(format!("/conversations/{id}/delivered")).json(&UpTo { seq })?).await
+    }
+
     /// The inbox: pinned first, then newest activity.
     pub async fn conversations(&self, inbox: &Inbox) -> Result<Items<Conversation>> {
         let kind = inbox.kind.map(|kind| match kind {
@@ -60,7 +125,7 @@ impl Client {
         id: Uuid,
         patch: &ConversationPatch,
     ) -> Result<Conversation> {
-        self.call(Call::new(Method::PATCH, format!("/conversations/{id}")).json(patch)?).await
+        self.call(Call::patch(format!("/conversations/{id}")).json(patch)?).await
     }
 
     /// Takes a conversation out of one's own inbox, with what it holds so far.
@@ -98,7 +163,7 @@ impl Client {
     /// Gives a member another role.
     pub async fn change_role(&self, id: Uuid, user_id: Uuid, role: Role) -> Result<Member> {
         let path = format!("/conversations/{id}/members/{user_id}");
-        self.call(Call::new(Method::PATCH, path).json(&RoleChange { role })?).await
+        self.call(Call::patch(path).json(&RoleChange { role })?).await
     }
 
     /// Leaves a group.

@@ -1,5 +1,4 @@
-use kith_protocol::rest::{Edit, History, Message, SendMessage};
-use reqwest::Method;
+use kith_protocol::rest::{Edit, History, Items, Message, MessageRead, Receipt, SendMessage};
 use uuid::Uuid;
 
 use super::{Client, call::Call};
@@ -62,7 +61,7 @@ impl Client {
 
     /// Gives a message another text.
     pub async fn edit(&self, id: Uuid, content: &str) -> Result<Message> {
-        let call = Call::new(Method::PATCH, format!("/messages/{id}"));
+        let call = Call::patch(format!("/messages/{id}"));
         self.call(call.json(&Edit { content: content.to_owned() })?).await
     }
 
@@ -70,4 +69,40 @@ impl Client {
     pub async fn delete(&self, id: Uuid) -> Result<()> {
         self.done(Call::delete(format!("/messages/{id}"))).await
     }
+
+    /// Says that a message, and all before it, has been read.
+    pub async fn read(&self, id: Uuid) -> Result<MessageRead> {
+        self.call(Call::post(format!("/messages/{id}/read"))).await
+    }
+
+    /// How far a message has come with each member.
+    pub async fn receipts(&self, id: Uuid) -> Result<Items<Receipt>> {
+        self.call(Call::get(format!("/messages/{id}/receipts"))).await
+    }
+
+    /// Reacts to a message with one emoji.
+    pub async fn react(&self, id: Uuid, emoji: &str) -> Result<Message> {
+        self.call(Call::put(reaction(id, emoji))).await
+    }
+
+    /// Takes a reaction back.
+    pub async fn unreact(&self, id: Uuid, emoji: &str) -> Result<()> {
+        self.done(Call::delete(reaction(id, emoji))).await
+    }
+
+    /// Pins a message.
+    pub async fn pin(&self, id: Uuid) -> Result<Message> {
+        self.call(Call::put(format!("/messages/{id}/pin"))).await
+    }
+
+    /// Takes the pin away.
+    pub async fn unpin(&self, id: Uuid) -> Result<()> {
+        self.done(Call::delete(format!("/messages/{id}/pin"))).await
+    }
+}
+
+/// An emoji in a path stands as it is: the URL is written in ASCII when it is sent.
+fn reaction(id: Uuid, emoji: &str) -> String {
+    // A keycap may begin with what would end the path.
+    format!("/messages/{id}/reactions/{}", emoji.replace('#', "%23"))
 }

@@ -110,7 +110,21 @@ impl State {
                 }
             }
             ServerFrame::TokenExpiring { .. } => self.effects.push(Effect::Fetch(Fetch::Token)),
-            other @ (ServerFrame::Error { .. } | ServerFrame::Sync { .. }) => {
+            ServerFrame::ReactionAdded(ref reaction)
+            | ServerFrame::ReactionRemoved(ref reaction) => {
+                let (id, version) = (reaction.conversation_id, reaction.version);
+                self.show(SocketEvent::Frame(Box::new(frame)));
+                self.in_room(id, now, |room, _| {
+                    room.want(0, version);
+                    room.saw(version);
+                });
+            }
+            other @ (ServerFrame::Error { .. }
+            | ServerFrame::Sync { .. }
+            | ServerFrame::ReceiptUpdate { .. }
+            | ServerFrame::UserTyping(_)
+            | ServerFrame::UserStoppedTyping(_)
+            | ServerFrame::SettingsUpdated { .. }) => {
                 self.show(SocketEvent::Frame(Box::new(other)));
             }
         }

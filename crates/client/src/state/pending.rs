@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use kith_protocol::{
-    frame::{ClientFrame, DeleteMessage, EditMessage, Ping, SendMessage},
+    frame::{
+        AddReaction, ClientFrame, DeleteMessage, EditMessage, MessageDelivered, MessageRead, Ping,
+        RemoveReaction, SendMessage, TypingStart, TypingStop,
+    },
     rest::Message,
 };
 use tokio::time::Instant;
@@ -20,6 +23,11 @@ pub(crate) enum Command {
     Send(SendMessage),
     Edit { message_id: Uuid, content: String },
     Delete { message_id: Uuid },
+    React { message_id: Uuid, emoji: String },
+    Unreact { message_id: Uuid, emoji: String },
+    Delivered { message_id: Uuid },
+    Read { message_id: Uuid },
+    Typing { conversation_id: Uuid, typing: bool },
     Ping,
 }
 
@@ -81,6 +89,36 @@ impl Pendings {
             }),
             Command::Delete { message_id } => {
                 ClientFrame::DeleteMessage(DeleteMessage { id, message_id, ..Default::default() })
+            }
+            Command::React { message_id, emoji } => ClientFrame::AddReaction(AddReaction {
+                id,
+                message_id,
+                emoji,
+                ..Default::default()
+            }),
+            Command::Unreact { message_id, emoji } => ClientFrame::RemoveReaction(RemoveReaction {
+                id,
+                message_id,
+                emoji,
+                ..Default::default()
+            }),
+            Command::Delivered { message_id } => ClientFrame::MessageDelivered(MessageDelivered {
+                id,
+                message_id: Some(message_id),
+                ..Default::default()
+            }),
+            Command::Read { message_id } => ClientFrame::MessageRead(MessageRead {
+                id,
+                message_id: Some(message_id),
+                ..Default::default()
+            }),
+            Command::Typing { conversation_id, typing: true } => {
+                let conversation_id = Some(conversation_id);
+                ClientFrame::TypingStart(TypingStart { id, conversation_id, ..Default::default() })
+            }
+            Command::Typing { conversation_id, typing: false } => {
+                let conversation_id = Some(conversation_id);
+                ClientFrame::TypingStop(TypingStop { id, conversation_id, ..Default::default() })
             }
             Command::Ping => ClientFrame::Ping(Ping { id, ..Default::default() }),
         };

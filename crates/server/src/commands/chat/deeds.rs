@@ -153,6 +153,9 @@ where
         if let (Some(first), Some(last)) = (page.items.first(), page.items.last()) {
             self.read.insert(id, first.seq..=last.seq);
         }
+        if let Some(last) = page.items.iter().rev().find(|message| message.sender_id != self.me) {
+            self.mark(last);
+        }
         Ok(Some(page.items.len()))
     }
 

@@ -120,6 +120,7 @@ where
 
     async fn on_message(&mut self, message: &Message) -> Result<(), Failure> {
         let id = message.conversation_id;
+        self.mark(message);
         // Members who come and go are told of already.
         let told = message.system.as_ref().is_some_and(|it| it.event != SystemEventKind::Renamed);
         let sent_here =

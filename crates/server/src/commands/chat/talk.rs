@@ -29,6 +29,8 @@ use crate::Failure;
 
 /// How many typed messages may wait for their acknowledgement before no more lines are read.
 const TYPED: usize = 64;
+/// How many receipts may wait for their acknowledgement before more are left out.
+const MARKS: usize = 64;
 /// How long the end waits for acknowledgements: of what was typed, and of what was piped.
 const FAREWELL: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(30));
 /// How long signing out may take.
@@ -81,6 +83,8 @@ pub(super) struct Talk<R, W> {
     on_way: FuturesUnordered<BoxFuture<'static, Sent>>,
     /// The texts on the way, by number.
     texts: HashMap<u64, String>,
+    /// Receipts on the way.
+    marks: FuturesUnordered<BoxFuture<'static, ()>>,
     failed: usize,
 }
 
@@ -112,6 +116,7 @@ where
             number: 0,
             on_way: FuturesUnordered::new(),
             texts: HashMap::new(),
+            marks: FuturesUnordered::new(),
             failed: 0,
         }
     }
@@ -150,6 +155,7 @@ where
                 }
                 event = self.socket.next() => self.on_event(event).await?,
                 Some(sent) = self.on_way.next() => self.on_sent(sent).await?,
+                Some(()) = self.marks.next() => {}
                 () = &mut stop => break,
             }
         }
@@ -242,14 +248,29 @@ where
         Ok(self.desk.say(&line).await?)
     }
 
+    /// Tells the server that a message was shown: as read where one is looking, else as received.
+    pub(super) fn mark(&mut self, message: &Message) {
+        if message.sender_id == self.me || self.marks.len() >= MARKS {
+            return;
+        }
+        let (sender, id) = (self.socket.sender(), message.id);
+        let here = self.current == Some(message.conversation_id);
+        let marking = async move {
+            // The next one says it again.
+            let _ = if here { sender.read(id).await } else { sender.delivered(id).await };
+        };
+        self.marks.push(marking.boxed());
+    }
+
     /// Waits a little for what is on its way.
     async fn drain(&mut self) -> Result<(), Failure> {
         let wait = if self.desk.screen.ends().typed { FAREWELL.0 } else { FAREWELL.1 };
         let mut late = std::pin::pin!(sleep(wait));
-        while !self.on_way.is_empty() {
+        while !self.on_way.is_empty() || !self.marks.is_empty() {
             self.desk.screen.prompt("").await?;
             tokio::select! {
                 Some(sent) = self.on_way.next() => self.on_sent(sent).await?,
+                Some(()) = self.marks.next() => {}
                 event = self.socket.next() => self.on_event(event).await?,
                 () = &mut late => break,
             }
