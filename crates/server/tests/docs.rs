@@ -96,7 +96,8 @@ fn codes() -> BTreeSet<String> {
         codes_in_calls(&source, "Self::busy(", &[0], &mut codes);
     }
     let frames = read("crates/realtime/src/encode.rs");
-    codes_in_calls(&frames, "(", &[0], &mut codes);
+    let (frames, _) = frames.split_once("#[cfg(test)]").expect("it has tests");
+    codes_in_calls(frames, "(", &[0], &mut codes);
     for known in
         ["malformed_json", "bad_handshake", "outcome_unknown", "rate_limited", "duplicate_field"]
     {
@@ -113,6 +114,41 @@ fn every_code_is_documented() {
         .filter(|code| !document.lines().any(|line| line.starts_with(&format!("| `{code}` |"))))
         .collect();
     assert!(missing.is_empty(), "docs/api.md, Errors, has no row for {missing:?}");
+}
+
+/// What tests say: those over the network, those of the stores, and what stands after
+/// `#[cfg(test)]`, or in a file of tests, beside the code.
+fn tests_of_codes() -> String {
+    let mut all = sources("crates/server/tests/it").concat();
+    all.push_str(&sources("crates/testkit/src/contract").concat());
+    for room in ["domain", "app", "http", "realtime"] {
+        for source in sources(&format!("crates/{room}/src")) {
+            let inner = source.split_once("#[cfg(test)]").map(|(_, tests)| tests);
+            let is_tests = source.contains("#[test]") || source.contains("#[tokio::test");
+            all.push_str(inner.or(is_tests.then_some(&source)).unwrap_or_default());
+        }
+    }
+    all
+}
+
+#[test]
+fn every_code_comes_about_in_a_test() {
+    let domain = read("crates/domain/src/error.rs");
+    let tests = tests_of_codes();
+    let missing: Vec<String> = codes()
+        .into_iter()
+        .filter(|code| {
+            // `Self::NotFound => "not_found",`
+            let variants = domain.lines().filter_map(|line| line.trim().strip_prefix("Self::"));
+            let name = variants
+                .filter_map(|line| line.split_once(" => "))
+                .find(|(_, text)| literal(text) == Some(code))
+                .map(|(name, _)| format!("Code::{name}"));
+            let as_variant = name.is_some_and(|name| tests.contains(&name));
+            !as_variant && !tests.contains(&format!("\"{code}\""))
+        })
+        .collect();
+    assert!(missing.is_empty(), "no test meets {missing:?}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod openapi;
 mod postgres;
 mod postgres_faults;
 mod program;
+mod quiet;
 #[path = "every/mod.rs"]
 mod sqlite;
 mod support;

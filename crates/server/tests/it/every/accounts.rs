@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kith_client::{
     Credential, RawSocket, Selector, Tokens,
-    protocol::rest::{Erase, Login, PasswordChange, Role},
+    protocol::rest::{Erase, Login, PasswordChange, Role, SystemEventKind},
 };
 use kith_domain::{SessionId, UserId};
 use kith_ports::{AccessClaims, AccessTokens as _, Clock as _};
@@ -469,9 +469,10 @@ fn an_erased_account_takes_its_messages_along_if_it_is_asked_to() {
         assert_eq!(ann.delete("/v1/users/me?messages=delete").await.status, 204);
         assert_eq!(bob.texts(chat).await, ["", "from bob"]);
         let page = bob.client.history(group, Selector::Newest, None).await.unwrap();
-        assert_eq!(page.items.len(), 1);
+        assert_eq!(page.items.len(), 2);
         assert!(page.items[0].deleted_at.is_some());
         assert_eq!(page.items[0].content, None);
+        assert_eq!(page.items[1].system.as_ref().unwrap().event, SystemEventKind::MemberLeft);
     });
 }
 

@@ -274,7 +274,9 @@ fn who_comes_later_does_not_see_what_was_before() {
         assert_eq!(socket.expect("member_added").await.unwrap()["user_id"], json!(bob.id));
         let card = bob.sees(group).await;
         let my = card.my.unwrap();
-        assert_eq!((my.first_seq, my.unread_count, card.last_message), (2, 0, None));
+        assert_eq!((my.first_seq, my.unread_count), (2, 0));
+        // The first thing he sees is that he was added.
+        assert!(card.last_message.unwrap().system.is_some());
         assert_eq!(bob.texts(group).await, Vec::<String>::new());
         ann.send(group, "late").await;
         assert_eq!(bob.texts(group).await, ["late"]);
@@ -294,7 +296,8 @@ fn who_comes_later_does_not_see_what_was_before() {
         ann.client.add_members(group, &[bob.id]).await.unwrap();
         ann.send(group, "back").await;
         assert_eq!(bob.texts(group).await, ["back"]);
-        assert_eq!(bob.sees(group).await.my.unwrap().first_seq, 4);
+        // He begins with the note of it; one of his leaving, and the message, lie before.
+        assert_eq!(bob.sees(group).await.my.unwrap().first_seq, 6);
     });
 }
 
@@ -382,7 +385,8 @@ fn a_renamed_group_is_told_to_all() {
             posting: None,
         };
         let after = ann.client.update_conversation(group, &patch).await.unwrap();
-        assert_eq!(after.version, before.version + 1);
+        // The change, and the note of it.
+        assert_eq!(after.version, before.version + 2);
         let ServerFrame::ConversationUpdated { conversation } = socket.next_frame().await.unwrap()
         else {
             panic!("it is told");

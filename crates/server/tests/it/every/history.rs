@@ -203,7 +203,7 @@ fn a_reply_names_what_it_answers() {
         assert_eq!(reply.status, 201, "{}", reply.text);
         assert_eq!(
             reply.json["reply_to"],
-            json!({"id": asked.id, "seq": asked.seq, "sender_id": ann.id})
+            json!({"id": asked.id, "seq": 1, "sender_id": ann.id, "excerpt": "well?"})
         );
         for (path, id) in
             [(format!("/v1/conversations/{group}/messages"), asked.id), (path, Uuid::from_u128(1))]

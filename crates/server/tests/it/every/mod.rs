@@ -1,16 +1,24 @@
 //! What holds whatever the database: `main.rs` takes these modules in once for each of them.
 
 mod accounts;
+mod blocks;
+mod channels;
 mod crash;
 mod devices;
+mod extras;
 mod groups;
 mod history;
 mod lifecycle;
+mod matrix;
 mod membership;
 mod presence;
+mod receipts;
+mod removal;
 mod retry;
+mod settings;
 mod sockets;
 mod sync;
+mod typing;
 mod validation;
 
 use std::{future::Future, time::Duration};

@@ -235,6 +235,34 @@ fn nothing_is_passed_over_in_silence() {
 }
 
 #[test]
+fn what_asks_for_nothing_takes_nothing() {
+    run(async {
+        let app = TestApp::start().await;
+        let (ann, bob) = (app.user("ann").await, app.user("bob").await);
+        let group = ann.group("ours", &[&bob]).await;
+        let sent = ann.send(group, "hi").await.id;
+        for path in
+            [format!("/v1/messages/{sent}/pin"), format!("/v1/messages/{sent}/reactions/👍")]
+        {
+            let refused = ann.ask("PUT", &path, Some(json!({"x": 1}))).await;
+            assert_eq!((refused.status, &refused.json["code"]), (400, &json!("unknown_field")));
+            assert_eq!(ann.ask("PUT", &path, Some(json!({}))).await.status, 200);
+        }
+        let read = format!("/v1/messages/{sent}/read");
+        assert_eq!(bob.post(&read, json!({"seq": 1})).await.status, 400);
+        for (path, body) in [
+            (format!("/v1/groups/{group}"), json!({"name": null})),
+            (format!("/v1/groups/{group}"), json!({"posting": null})),
+            (format!("/v1/groups/{group}/settings"), json!({"pinned": null})),
+            ("/v1/users/me".to_owned(), json!({"display_name": null})),
+        ] {
+            let refused = ann.patch(&path, body.clone()).await;
+            assert_eq!(refused.status, 400, "{body}: {}", refused.text);
+        }
+    });
+}
+
+#[test]
 fn pages_have_from_one_to_a_hundred_items_and_cursors_are_ones_own() {
     run(async {
         let app = TestApp::start().await;
@@ -386,9 +414,13 @@ fn what_the_framework_refuses_has_the_same_form() {
             let answer = raw(client, get.clone(), path, &[], "").await;
             is_problem(path, &answer, 404, "not_found");
         }
-        for path in ["/v1/users/bob", "/v1/conversations/1", "/v1/messages/%00"] {
+        for (path, code) in [
+            ("/v1/users/bob", "validation_failed"),
+            ("/v1/conversations/1", "validation_failed"),
+            ("/v1/messages/%00", "invalid_text"),
+        ] {
             let answer = raw(client, get.clone(), path, &[], "").await;
-            is_problem(path, &answer, 400, "validation_failed");
+            is_problem(path, &answer, 400, code);
         }
         for (method, path, allow) in [
             (Method::GET, "/v1/auth/login", "POST"),

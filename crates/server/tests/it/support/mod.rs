@@ -15,7 +15,7 @@ use std::{
 pub(crate) use self::{
     app::TestApp,
     home::{Home, Store},
-    people::{Actor, Ask, PASSWORD, say},
+    people::{Actor, Ask, PASSWORD, as_told, command, heard, next_of, say},
     process::{Process, ends, kith, output, refuses},
     proxy::Proxy,
     tcp::Tcp,

@@ -7,7 +7,7 @@ use kith_client::{
         rest::{Conversation, Message, NewGroup},
     },
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// Everybody's.
@@ -16,6 +16,12 @@ pub(crate) const PASSWORD: &str = "correct horse battery";
 /// A message with a text and nothing else.
 pub(crate) fn say(text: impl Into<String>) -> rest::SendMessage {
     rest::SendMessage { content: text.into(), ..Default::default() }
+}
+
+/// A message without what is personal, as frames tell it to all alike.
+pub(crate) fn as_told(message: Message) -> Message {
+    let reply_to = message.reply_to.map(|reply| rest::ReplyRef { excerpt: None, ..reply });
+    Message { status: None, reply_to, ..message }
 }
 
 /// A person on one device.
@@ -81,15 +87,16 @@ impl Actor {
         self.client.conversation(id).await.unwrap()
     }
 
-    /// Sends a text by REST.
+    /// Sends a text by REST. Gives the message as frames tell it.
     pub(crate) async fn send(&self, conversation: Uuid, text: &str) -> Message {
-        self.client.send(conversation, &say(text)).await.unwrap()
+        as_told(self.client.send(conversation, &say(text)).await.unwrap())
     }
 
-    /// The texts of the newest page.
+    /// What people wrote on the newest page.
     pub(crate) async fn texts(&self, conversation: Uuid) -> Vec<String> {
         let page = self.client.history(conversation, Selector::Newest, Some(100)).await.unwrap();
-        page.items.into_iter().map(|message| message.content.unwrap_or_default()).collect()
+        let said = page.items.into_iter().filter(|message| message.system.is_none());
+        said.map(|message| message.content.unwrap_or_default()).collect()
     }
 
     /// Everything of a conversation, oldest first.
@@ -182,5 +189,40 @@ impl Ask for Client {
     async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         self.request(method, path, body.as_ref()).await.unwrap()
+    }
+}
+
+/// Everything that a socket has been sent so far.
+pub(crate) async fn heard(socket: &mut RawSocket) -> Vec<Value> {
+    socket.send_json(&json!({"type": "ping", "id": "so far"})).await.unwrap();
+    let mut frames = Vec::new();
+    loop {
+        let frame = socket.next_json().await.unwrap();
+        if frame["type"] == "pong" {
+            return frames;
+        }
+        frames.push(frame);
+    }
+}
+
+/// The next frame of a type; others are passed over.
+pub(crate) async fn next_of(socket: &mut RawSocket, kind: &str) -> Value {
+    loop {
+        let frame = socket.next_json().await.unwrap();
+        if frame["type"] == kind {
+            return frame;
+        }
+    }
+}
+
+/// Gives a command and waits for its answer. Whatever comes before that is passed over.
+pub(crate) async fn command(socket: &mut RawSocket, mut frame: Value) -> Value {
+    frame["id"] = json!("command");
+    socket.send_json(&frame).await.unwrap();
+    loop {
+        let answer = socket.next_json().await.unwrap();
+        if answer["id"] == "command" {
+            return answer;
+        }
     }
 }
