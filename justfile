@@ -38,9 +38,15 @@ docs:
     cargo doc --workspace --no-deps --all-features
     scripts/try-docs
 
-# Kills the server under load, again and again. The test suite does so ten times.
-faults rounds="100":
+# Makes a Postman collection of all calls, from the OpenAPI document.
+postman *args:
+    scripts/postman {{ args }}
+
+# Kills the server under load, again and again, and removes members while others send. The test suite
+# does both a little.
+faults rounds="100" trials="10000":
     KITH_FAULT_ROUNDS={{ rounds }} cargo test --release -p kith-server --test it crash
+    KITH_REMOVAL_TRIALS={{ trials }} cargo test --release -p kith-server --test it removal
 
 # Measures the server against its ceilings; see docs/performance.md.
 bench *args:

@@ -21,8 +21,10 @@ use crate::{
 /// The database that the ceilings use.
 const DATABASE: &str = "ceiling";
 /// Kith's own tables.
-const TABLES: &str =
-    include_str!("../../../../migrations/postgres/2026-11-20-000001_initial/up.sql");
+const TABLES: &str = concat!(
+    include_str!("../../../../migrations/postgres/2026-11-20-000001_initial/up.sql"),
+    include_str!("../../../../migrations/postgres/2026-11-21-000002_conversing/up.sql"),
+);
 /// How many connections there are where as much as possible is asked for.
 const CLIENTS: &str = "32";
 
