@@ -3,12 +3,14 @@
 use actix_web::{HttpRequest, HttpResponse};
 use kith_domain::UserId;
 use kith_protocol::rest;
-use serde::Deserialize;
 
-use super::render;
+use super::{
+    paging::{self, Paging},
+    render,
+};
 use crate::{
-    cursor::{self, BlockCursor},
-    extract::{App, Caller, Id, NoInput, NoQuery, Query, limit},
+    cursor::BlockCursor,
+    extract::{App, Caller, Id, NoInput, NoQuery, Query},
     problem::Problem,
 };
 
@@ -53,13 +55,6 @@ pub(crate) async fn unblock(
     Ok(HttpResponse::NoContent().finish())
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ListQuery {
-    limit: Option<u32>,
-    cursor: Option<String>,
-}
-
 /// Those I have blocked.
 #[utoipa::path(
     get, path = "/v1/users/me/blocks", tag = "people", operation_id = "blocks",
@@ -71,19 +66,20 @@ pub(crate) async fn list(
     app: App,
     caller: Caller,
     request: HttpRequest,
-    Query(query): Query<ListQuery>,
+    Query(query): Query<Paging>,
 ) -> Result<HttpResponse, Problem> {
     let me = caller.principal.user_id;
-    let limit = limit(query.limit)?;
-    let seals = &*app.0.services.seals;
-    let after = query
-        .cursor
-        .map(|sealed| cursor::open::<BlockCursor>(seals, me, "cursor", &sealed))
-        .transpose()?
-        .map(|BlockCursor(last)| last);
+    let (limit, after) = paging::asked(&app, &caller, query)?;
+    let after = after.map(|BlockCursor(last)| last);
     let context = app.0.clone();
     let page =
         app.0.run(async move { context.services.blocks.list(me, after, limit).await }).await?;
-    let next = page.next.map(|next| cursor::seal(seals, me, &BlockCursor(next)));
-    Ok(render::page(&request, page.items.iter().map(render::profile).collect(), next))
+    let next = page.next.map(BlockCursor);
+    Ok(paging::page(
+        &app,
+        &caller,
+        &request,
+        page.items.iter().map(render::profile).collect(),
+        next.as_ref(),
+    ))
 }

@@ -6,17 +6,16 @@ use kith_domain::{
     conversation::Posting,
     text::{Description, Name},
 };
-use kith_ports::DirectoryCursor;
 use kith_protocol::rest;
 use serde::Deserialize;
 
 use super::{
     conversations::{At, made},
+    paging::{self, Paging},
     render,
 };
 use crate::{
-    cursor,
-    extract::{App, Body, Caller, Form, NoInput, Query, limit},
+    extract::{App, Body, Caller, Form, NoInput, Query},
     problem::Problem,
 };
 
@@ -62,12 +61,9 @@ pub(crate) async fn directory(
     Query(query): Query<DirectoryQuery>,
 ) -> Result<HttpResponse, Problem> {
     let viewer = caller.principal.user_id;
-    let (prefix, limit) = (query.prefix()?, limit(query.limit)?);
-    let seals = &*app.0.services.seals;
-    let after = query
-        .cursor
-        .map(|sealed| cursor::open::<DirectoryCursor>(seals, viewer, "cursor", &sealed))
-        .transpose()?;
+    let prefix = query.prefix()?;
+    let asked = Paging { limit: query.limit, cursor: query.cursor };
+    let (limit, after) = paging::asked(&app, &caller, asked)?;
     let context = app.0.clone();
     let page =
         app.0
@@ -75,8 +71,13 @@ pub(crate) async fn directory(
                 context.services.conversations.directory(viewer, prefix, after, limit).await
             })
             .await?;
-    let next = page.next.map(|next| cursor::seal(seals, viewer, &next));
-    Ok(render::page(&request, page.items.iter().map(render::listing).collect(), next))
+    Ok(paging::page(
+        &app,
+        &caller,
+        &request,
+        page.items.iter().map(render::listing).collect(),
+        page.next.as_ref(),
+    ))
 }
 
 /// Makes a channel; its maker is the owner.

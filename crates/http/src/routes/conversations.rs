@@ -7,15 +7,18 @@ use kith_domain::{
     conversation::{ConversationPatch, Kind, SettingsPatch},
     text::{Description, Name},
 };
-use kith_ports::{ConversationCard, InboxCursor, InboxFilter};
+use kith_ports::{ConversationCard, InboxFilter};
 use kith_protocol::{Time, rest};
 use serde::Deserialize;
 
-use super::{channels, render};
+use super::{
+    channels,
+    paging::{self, Paging},
+    render,
+};
 use crate::{
     context::Services,
-    cursor,
-    extract::{App, Body, Caller, Form, Id, NoQuery, Query, UserPath, limit, path_id},
+    extract::{App, Body, Caller, Form, Id, NoQuery, Query, UserPath, path_id},
     problem::Problem,
 };
 
@@ -64,7 +67,7 @@ pub(crate) async fn inbox(
 ) -> Result<HttpResponse, Problem> {
     let InboxQuery { archived, kind, limit, cursor } = query;
     let filter = InboxFilter { archived, kind: kind.map(Into::into) };
-    inbox_page(&app, &caller, &request, filter, limit, cursor).await
+    inbox_page(&app, &caller, &request, filter, Paging { limit, cursor }).await
 }
 
 /// A page of the inbox.
@@ -73,15 +76,10 @@ pub(super) async fn inbox_page(
     caller: &Caller,
     request: &HttpRequest,
     filter: InboxFilter,
-    asked: Option<u32>,
-    cursor: Option<String>,
+    asked: Paging,
 ) -> Result<HttpResponse, Problem> {
     let viewer = caller.principal.user_id;
-    let limit = limit(asked)?;
-    let seals = &*app.0.services.seals;
-    let after = cursor
-        .map(|sealed| cursor::open::<InboxCursor>(seals, viewer, "cursor", &sealed))
-        .transpose()?;
+    let (limit, after) = paging::asked(app, caller, asked)?;
     let context = app.0.clone();
     let (items, next) = app
         .0
@@ -92,8 +90,7 @@ pub(super) async fn inbox_page(
             Ok((items, page.next))
         })
         .await?;
-    let next = next.map(|next| cursor::seal(seals, viewer, &next));
-    Ok(render::page(request, items, next))
+    Ok(paging::page(app, caller, request, items, next.as_ref()))
 }
 
 /// Opens a direct chat (or finds the one that is there), or makes a group or a channel.

@@ -4,12 +4,14 @@ use actix_web::{HttpRequest, HttpResponse};
 use kith_app::sessions::TICKET_LIFETIME;
 use kith_domain::{SessionId, session::Session};
 use kith_protocol::rest;
-use serde::Deserialize;
 
-use super::render;
+use super::{
+    paging::{self, Paging},
+    render,
+};
 use crate::{
-    cursor::{self, SessionCursor},
-    extract::{App, Body, Caller, Id, NoInput, NoQuery, Query, limit},
+    cursor::SessionCursor,
+    extract::{App, Body, Caller, Id, NoInput, NoQuery, Query},
     problem::Problem,
 };
 
@@ -51,13 +53,6 @@ pub(crate) async fn log_out(app: App, caller: Caller, _: NoInput) -> Result<Http
     end_session(&app, &caller, caller.principal.session_id).await
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ListQuery {
-    limit: Option<u32>,
-    cursor: Option<String>,
-}
-
 /// The signed-in devices, the one used last first.
 #[utoipa::path(
     get, path = "/v1/auth/sessions", tag = "devices", operation_id = "sessions",
@@ -69,15 +64,10 @@ pub(crate) async fn list(
     app: App,
     caller: Caller,
     request: HttpRequest,
-    Query(query): Query<ListQuery>,
+    Query(query): Query<Paging>,
 ) -> Result<HttpResponse, Problem> {
     let (user, current) = (caller.principal.user_id, caller.principal.session_id);
-    let limit = limit(query.limit)?;
-    let seals = &*app.0.services.seals;
-    let after = query
-        .cursor
-        .map(|sealed| cursor::open::<SessionCursor>(seals, user, "cursor", &sealed))
-        .transpose()?;
+    let (limit, after) = paging::asked::<SessionCursor>(&app, &caller, query)?;
     let context = app.0.clone();
     let sessions = app.0.run(async move { context.services.sessions.list(user).await }).await?;
     // One person's devices are few: the page is cut from all of them.
@@ -86,8 +76,7 @@ pub(crate) async fn list(
     });
     let page: Vec<&Session> = sessions.iter().skip(begin).take(limit).collect();
     let more = begin + page.len() < sessions.len();
-    let next =
-        page.last().filter(|_| more).map(|last| cursor::seal(seals, user, &SessionCursor(last.id)));
+    let next = page.last().filter(|_| more).map(|last| SessionCursor(last.id));
     let info = |session: &&Session| rest::SessionInfo {
         id: *session.id.as_uuid(),
         device_name: session.device.name.as_ref().map(ToString::to_string),
@@ -97,7 +86,7 @@ pub(crate) async fn list(
         last_used_at: session.last_used_at.into(),
         current: session.id == current,
     };
-    Ok(render::page(&request, page.iter().map(info).collect(), next))
+    Ok(paging::page(&app, &caller, &request, page.iter().map(info).collect(), next.as_ref()))
 }
 
 /// Signs one device out.

@@ -6,7 +6,10 @@ use kith_ports::InboxFilter;
 use kith_protocol::rest;
 use serde::Deserialize;
 
-use super::conversations::{At, create_group, inbox_page};
+use super::{
+    conversations::{At, create_group, inbox_page},
+    paging::Paging,
+};
 use crate::{
     extract::{App, Body, Caller, NoInput, NoQuery, Query},
     problem::Problem,
@@ -38,7 +41,7 @@ pub(crate) async fn list(
 ) -> Result<HttpResponse, Problem> {
     let ListQuery { archived, limit, cursor } = query;
     let filter = InboxFilter { archived, kind: Some(Kind::Group) };
-    inbox_page(&app, &caller, &request, filter, limit, cursor).await
+    inbox_page(&app, &caller, &request, filter, Paging { limit, cursor }).await
 }
 
 /// Makes a group; its maker is the owner.

@@ -5,15 +5,16 @@ use std::{ops::RangeInclusive, time::Duration};
 use actix_web::{HttpRequest, HttpResponse, http::header};
 use kith_app::invites::NewInvite;
 use kith_domain::invite::Invite;
-use kith_ports::InviteCursor;
 use kith_protocol::rest;
-use serde::Deserialize;
 
-use super::{conversations::At, render};
+use super::{
+    conversations::At,
+    paging::{self, Paging},
+    render,
+};
 use crate::{
     context::Context,
-    cursor,
-    extract::{App, Caller, CodePath, Form, NoInput, NoQuery, OptionalBody, Query, limit},
+    extract::{App, Caller, CodePath, Form, NoInput, NoQuery, OptionalBody, Query},
     gate,
     problem::Problem,
 };
@@ -61,13 +62,6 @@ fn read(body: &rest::NewInvite) -> Result<NewInvite, Problem> {
     Ok(NewInvite { expires_in: expires_in.map(Duration::from_secs), max_uses })
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ListQuery {
-    limit: Option<u32>,
-    cursor: Option<String>,
-}
-
 /// The invites of a conversation, the newest first; those that ended or are used up too.
 #[utoipa::path(
     get, path = "/v1/conversations/{id}/invites", tag = "invites", operation_id = "invites",
@@ -88,24 +82,18 @@ pub(crate) async fn list(
     caller: Caller,
     request: HttpRequest,
     At(address): At,
-    Query(query): Query<ListQuery>,
+    Query(query): Query<Paging>,
 ) -> Result<HttpResponse, Problem> {
     let me = caller.principal.user_id;
-    let limit = limit(query.limit)?;
-    let seals = &*app.0.services.seals;
-    let after = query
-        .cursor
-        .map(|sealed| cursor::open::<InviteCursor>(seals, me, "cursor", &sealed))
-        .transpose()?;
+    let (limit, after) = paging::asked(&app, &caller, query)?;
     let context = app.0.clone();
     let page = app
         .0
         .run(async move { context.services.invites.list(me, address, after, limit).await })
         .await?;
-    let next = page.next.map(|next| cursor::seal(seals, me, &next));
     let site = site(&request, &app.0);
     let items = page.items.iter().map(|it| invite(it, &site)).collect();
-    Ok(render::page(&request, items, next))
+    Ok(paging::page(&app, &caller, &request, items, page.next.as_ref()))
 }
 
 /// Takes an invite back: nobody comes in with it any more.

@@ -2,23 +2,17 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 use kith_domain::UserId;
-use kith_ports::MemberCursor;
 use kith_protocol::rest;
-use serde::Deserialize;
 
-use super::{conversations::At, render};
+use super::{
+    conversations::At,
+    paging::{self, Paging},
+    render,
+};
 use crate::{
-    cursor,
-    extract::{App, Body, Caller, NoQuery, Query, UserPath, limit},
+    extract::{App, Body, Caller, NoQuery, Query, UserPath},
     problem::Problem,
 };
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ListQuery {
-    limit: Option<u32>,
-    cursor: Option<String>,
-}
 
 /// The members, those who joined first first.
 #[utoipa::path(
@@ -38,22 +32,22 @@ pub(crate) async fn list(
     caller: Caller,
     At(address): At,
     request: HttpRequest,
-    Query(query): Query<ListQuery>,
+    Query(query): Query<Paging>,
 ) -> Result<HttpResponse, Problem> {
     let me = caller.principal.user_id;
-    let limit = limit(query.limit)?;
-    let seals = &*app.0.services.seals;
-    let after = query
-        .cursor
-        .map(|sealed| cursor::open::<MemberCursor>(seals, me, "cursor", &sealed))
-        .transpose()?;
+    let (limit, after) = paging::asked(&app, &caller, query)?;
     let context = app.0.clone();
     let page = app
         .0
         .run(async move { context.services.conversations.members(me, address, after, limit).await })
         .await?;
-    let next = page.next.map(|next| cursor::seal(seals, me, &next));
-    Ok(render::page(&request, page.items.iter().map(render::member).collect(), next))
+    Ok(paging::page(
+        &app,
+        &caller,
+        &request,
+        page.items.iter().map(render::member).collect(),
+        page.next.as_ref(),
+    ))
 }
 
 /// Adds people. Those who are members already stay as they are.

@@ -10,6 +10,7 @@ pub(crate) mod history;
 pub(crate) mod invites;
 pub(crate) mod members;
 pub(crate) mod messages;
+mod paging;
 pub(crate) mod reactions;
 pub(crate) mod receipts;
 pub(crate) mod render;

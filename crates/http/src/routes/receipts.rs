@@ -5,12 +5,15 @@ use kith_app::{conversations::Address, receipts::UpTo};
 use kith_domain::{MessageId, receipt::Mark};
 use kith_ports::Receipt;
 use kith_protocol::rest;
-use serde::Deserialize;
 
-use super::{conversations::At, render};
+use super::{
+    conversations::At,
+    paging::{self, Paging},
+    render,
+};
 use crate::{
-    cursor::{self, ReceiptCursor},
-    extract::{App, Body, Caller, Id, NoInput, Query, limit, seq},
+    cursor::ReceiptCursor,
+    extract::{App, Body, Caller, Id, NoInput, Query, seq},
     problem::Problem,
 };
 
@@ -104,13 +107,6 @@ pub(crate) async fn read_message(
     }))
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ListQuery {
-    limit: Option<u32>,
-    cursor: Option<String>,
-}
-
 /// How far a message has come with each member but its sender. Above 256 members times are not
 /// known.
 #[utoipa::path(
@@ -129,24 +125,25 @@ pub(crate) async fn list(
     app: App,
     caller: Caller,
     request: HttpRequest,
-    Query(query): Query<ListQuery>,
+    Query(query): Query<Paging>,
     Id(id): Id<MessageId>,
 ) -> Result<HttpResponse, Problem> {
     let viewer = caller.principal.user_id;
-    let limit = limit(query.limit)?;
-    let seals = &*app.0.services.seals;
-    let after = query
-        .cursor
-        .map(|sealed| cursor::open::<ReceiptCursor>(seals, viewer, "cursor", &sealed))
-        .transpose()?
-        .map(|ReceiptCursor(last)| last);
+    let (limit, after) = paging::asked(&app, &caller, query)?;
+    let after = after.map(|ReceiptCursor(last)| last);
     let context = app.0.clone();
     let page = app
         .0
         .run(async move { context.services.receipts.receipts(viewer, id, after, limit).await })
         .await?;
-    let next = page.next.map(|next| cursor::seal(seals, viewer, &ReceiptCursor(next)));
-    Ok(render::page(&request, page.items.iter().map(receipt).collect(), next))
+    let next = page.next.map(ReceiptCursor);
+    Ok(paging::page(
+        &app,
+        &caller,
+        &request,
+        page.items.iter().map(receipt).collect(),
+        next.as_ref(),
+    ))
 }
 
 fn receipt(receipt: &Receipt) -> rest::Receipt {

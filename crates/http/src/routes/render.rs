@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use actix_web::{HttpRequest, HttpResponse, http::header};
 use kith_app::{
     people::{People, Seen},
     sessions::TokenPair,
@@ -10,7 +9,6 @@ use kith_app::{
 use kith_domain::{UserId, user::User};
 use kith_ports::{ConversationCard, Listing, MemberRow, MessageCard, SyncedConversation};
 use kith_protocol::rest;
-use serde::Serialize;
 
 /// The answer to a login.
 pub(crate) fn login(user: &User, tokens: TokenPair) -> rest::LoginAnswer {
@@ -137,25 +135,6 @@ pub(crate) fn member(row: &MemberRow) -> rest::Member {
         role: row.role.into(),
         joined_at: row.joined_at.into(),
     }
-}
-
-/// A page of a list, with the link to the next one.
-pub(crate) fn page<T: Serialize>(
-    request: &HttpRequest,
-    items: Vec<T>,
-    next_cursor: Option<String>,
-) -> HttpResponse {
-    let mut response = HttpResponse::Ok();
-    if let Some(cursor) = &next_cursor {
-        let asked = form_urlencoded::parse(request.query_string().as_bytes());
-        let query = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(asked.filter(|(name, _)| name != "cursor"))
-            .append_pair("cursor", cursor)
-            .finish();
-        response
-            .insert_header((header::LINK, format!("<{}?{query}>; rel=\"next\"", request.path())));
-    }
-    response.json(rest::Items { items, next_cursor })
 }
 
 #[cfg(test)]

@@ -2,14 +2,15 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 use kith_domain::UserId;
-use kith_ports::UserCursor;
 use kith_protocol::rest;
 use serde::Deserialize;
 
-use super::render;
+use super::{
+    paging::{self, Paging},
+    render,
+};
 use crate::{
-    cursor,
-    extract::{App, Caller, Id, NoQuery, Query, limit},
+    extract::{App, Caller, Id, NoQuery, Query},
     problem::Problem,
 };
 
@@ -38,7 +39,6 @@ pub(crate) async fn search(
     Query(query): Query<SearchQuery>,
 ) -> Result<HttpResponse, Problem> {
     let viewer = caller.principal.user_id;
-    let limit = limit(query.limit)?;
     let prefix = query.q.trim().to_owned();
     if !(1..=64).contains(&prefix.chars().count()) {
         return Err(Problem::field(
@@ -48,18 +48,20 @@ pub(crate) async fn search(
             "must have 1 to 64 characters",
         ));
     }
-    let seals = &*app.0.services.seals;
-    let after = query
-        .cursor
-        .map(|sealed| cursor::open::<UserCursor>(seals, viewer, "cursor", &sealed))
-        .transpose()?;
+    let asked = Paging { limit: query.limit, cursor: query.cursor };
+    let (limit, after) = paging::asked(&app, &caller, asked)?;
     let context = app.0.clone();
     let page = app
         .0
         .run(async move { context.services.people.search(viewer, &prefix, after, limit).await })
         .await?;
-    let next = page.next.map(|next| cursor::seal(seals, viewer, &next));
-    Ok(render::page(&request, page.items.iter().map(render::profile).collect(), next))
+    Ok(paging::page(
+        &app,
+        &caller,
+        &request,
+        page.items.iter().map(render::profile).collect(),
+        page.next.as_ref(),
+    ))
 }
 
 /// One person.
