@@ -14,7 +14,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("kith-storage", &["kith-domain", "kith-ports"]),
     ("kith-security", &["kith-domain", "kith-ports"]),
     ("kith-realtime", &["kith-domain", "kith-ports", "kith-protocol"]),
-    ("kith-http", &["kith-domain", "kith-ports", "kith-app", "kith-protocol"]),
+    // Files alone: the client is not Rust, and speaks to the server as any other does.
+    ("kith-web", &[]),
+    ("kith-http", &["kith-domain", "kith-ports", "kith-app", "kith-protocol", "kith-web"]),
     ("kith-client", &["kith-protocol"]),
     (
         "kith-server",

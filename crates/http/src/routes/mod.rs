@@ -3,6 +3,7 @@
 pub(crate) mod accounts;
 pub(crate) mod blocks;
 pub(crate) mod channels;
+pub(crate) mod client;
 pub(crate) mod conversations;
 pub(crate) mod devices;
 pub(crate) mod groups;
@@ -34,6 +35,7 @@ pub fn configure(config: &mut ServiceConfig) {
     config.service(web::scope("/v1").configure(|config| table().mount(config)));
     table().mount(config);
     system::configure(config);
+    client::configure(config);
 }
 
 /// Every call that is answered: those of the interface under `/v1`, then those of the server itself.

@@ -9,7 +9,10 @@ use actix_web::{HttpRequest, HttpResponse, http::header, web::ServiceConfig};
 use kith_protocol::rest;
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::table::{Table, at};
+use super::{
+    client,
+    table::{Table, at},
+};
 use crate::{asyncapi, context::Context, extract::App, openapi, problem::Problem};
 
 /// How long the database may take to answer before the server is not ready.
@@ -36,22 +39,15 @@ async fn to_docs() -> HttpResponse {
     HttpResponse::PermanentRedirect().insert_header((header::LOCATION, "/docs/")).finish()
 }
 
-/// A page for people, a welcome for programs.
+/// The web client for people, a welcome for programs.
 #[utoipa::path(
     get, path = "/", tag = "system", operation_id = "root",
-    responses((status = 200, description = "A page, or for `Accept: application/json` a welcome", body = rest::Welcome))
+    responses((status = 200, description = "The web client, or for `Accept: application/json` a welcome", body = rest::Welcome))
 )]
 pub(crate) async fn root(app: App, request: HttpRequest) -> HttpResponse {
     let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     if accept.is_some_and(|accept| accept.contains("text/html")) {
-        return HttpResponse::Ok()
-            .content_type("text/html; charset=utf-8")
-            .insert_header((
-                header::CONTENT_SECURITY_POLICY,
-                "default-src 'none'; style-src 'sha256-7jyaA7uBDB/xjZtwRB2BqIaazyynE0wEtufE7UmdP2k='; frame-ancestors 'none'; base-uri 'none'",
-            ))
-            .insert_header((header::CACHE_CONTROL, "no-cache"))
-            .body(include_str!("root.html"));
+        return client::page(&request);
     }
     HttpResponse::Ok().json(rest::Welcome {
         name: "Kith".to_owned(),

@@ -1,0 +1,151 @@
+/**
+ * What was written and is not confirmed yet. Every entry is on disk before it is sent, and goes when
+ * the server has confirmed it. Sending again is always right: the server knows an entry by its id. In
+ * one conversation one is under way at a time, so that the order stays.
+ */
+
+import { backoff } from "./backoff.js";
+
+/** @typedef {import("../types.js").Outgoing} Outgoing */
+/** @typedef {import("../types.js").Message} Message */
+/**
+ * @typedef {object} Shelf where entries are kept
+ * @property {(entry: Outgoing) => Promise<void>} put resolves when it is on disk
+ * @property {(id: string) => Promise<void>} delete
+ * @property {() => Promise<Outgoing[]>} all
+ */
+
+/** Refusals that pass: the same entry may go through later. */
+const PASSING = new Set([
+  "unavailable",
+  "overloaded",
+  "outcome_unknown",
+  "rate_limited",
+  "conflict",
+  "internal",
+  "disconnected",
+]);
+
+/** Why something was refused: a code of the interface, or `disconnected`. */
+export class Refused extends Error {
+  /** @param {string} code @param {string} message @param {number} [retryAfter] milliseconds */
+  constructor(code, message, retryAfter) {
+    super(message);
+    this.code = code;
+    this.retryAfter = retryAfter;
+  }
+}
+
+export class Outbox {
+  /**
+   * @param {Shelf} shelf
+   * @param {(entry: Outgoing) => Promise<Message>} send throws {@link Refused}
+   * @param {(conversation: string) => void} changed
+   */
+  constructor(shelf, send, changed) {
+    this.shelf = shelf;
+    this.send = send;
+    this.changed = changed;
+    /** @type {Map<string, Outgoing>} by id */
+    this.entries = new Map();
+    /** Conversations that have one under way, or wait to try again. @type {Set<string>} */
+    this.busy = new Set();
+    /** @type {Map<string, number>} */
+    this.attempts = new Map();
+    this.connected = false;
+  }
+
+  /** Takes in what was kept before the page was loaded. */
+  async open() {
+    for (const entry of await this.shelf.all()) {
+      if (!this.entries.has(entry.client_message_id)) this.entries.set(entry.client_message_id, entry);
+    }
+    for (const { conversation_id } of this.entries.values()) this.changed(conversation_id);
+    this.#sendAll();
+  }
+
+  /** What waits in a conversation, in order. @param {string} conversation */
+  of(conversation) {
+    const mine = [...this.entries.values()].filter((it) => it.conversation_id === conversation);
+    return mine.sort((one, other) => one.order - other.order);
+  }
+
+  /** Resolves when the entry is on disk; it is sent in any case. @param {Outgoing} entry */
+  async add(entry) {
+    this.entries.set(entry.client_message_id, entry);
+    this.changed(entry.conversation_id);
+    // Without a disk it is sent all the same.
+    await this.shelf.put(entry).catch(() => {});
+    this.#next(entry.conversation_id);
+  }
+
+  /** Tries a refused one again. @param {string} id */
+  async retry(id) {
+    const entry = this.entries.get(id);
+    if (!entry) return;
+    await this.#set({ ...entry, state: "pending", error: undefined });
+    this.#next(entry.conversation_id);
+  }
+
+  /** It is confirmed, here or in another tab, or its writer gave it up. @param {string} id */
+  async drop(id) {
+    const entry = this.entries.get(id);
+    if (!entry) return;
+    this.entries.delete(id);
+    this.attempts.delete(id);
+    this.changed(entry.conversation_id);
+    await this.shelf.delete(id).catch(() => {});
+  }
+
+  /** @param {boolean} connected */
+  online(connected) {
+    this.connected = connected;
+    if (connected) this.#sendAll();
+  }
+
+  #sendAll() {
+    for (const conversation of new Set([...this.entries.values()].map((it) => it.conversation_id))) {
+      this.#next(conversation);
+    }
+  }
+
+  /** @param {Outgoing} entry */
+  async #set(entry) {
+    this.entries.set(entry.client_message_id, entry);
+    this.changed(entry.conversation_id);
+    await this.shelf.put(entry).catch(() => {});
+  }
+
+  /** Sends the first that waits, then the one after it. @param {string} conversation */
+  async #next(conversation) {
+    if (!this.connected || this.busy.has(conversation)) return;
+    const entry = this.of(conversation).find((it) => it.state === "pending");
+    if (!entry) return;
+    this.busy.add(conversation);
+    const wait = await this.#attempt(entry);
+    if (wait > 0) await new Promise((done) => setTimeout(done, wait));
+    this.busy.delete(conversation);
+    this.#next(conversation);
+  }
+
+  /** @param {Outgoing} entry @returns {Promise<number>} how long to wait before anything else is sent */
+  async #attempt(entry) {
+    const id = entry.client_message_id;
+    try {
+      await this.send(entry);
+      await this.drop(id);
+      return 0;
+    } catch (error) {
+      const refused = error instanceof Refused ? error : new Refused("internal", String(error));
+      if (!PASSING.has(refused.code)) {
+        await this.#set({ ...entry, state: "failed", error: refused.message });
+        return 0;
+      }
+      // With the next connection it goes at once.
+      if (refused.code === "disconnected") return 0;
+      const attempt = this.attempts.get(id) ?? 0;
+      this.attempts.set(id, attempt + 1);
+      return Math.max(refused.retryAfter ?? 0, backoff(attempt));
+    }
+  }
+}

@@ -1,0 +1,33 @@
+/** Where it starts: the page for strangers, or the chat. */
+
+import { Client } from "./net/client.js";
+import { tokens } from "./net/session.js";
+import { toast } from "./ui/dom.js";
+import { Shell } from "./ui/shell.js";
+import { signInPage } from "./ui/sign-in.js";
+
+const root = /** @type {HTMLElement} */ (document.getElementById("app"));
+const invite = /^\/invite\/([^/]+)$/.exec(location.pathname)?.[1];
+
+keepAtHand();
+if (!tokens()) await signInPage(root, Boolean(invite));
+const client = await Client.start();
+const shell = new Shell(root, client);
+if (invite) {
+  history.replaceState(null, "", "/");
+  await shell.joinByInvite(decodeURIComponent(invite));
+}
+
+/** Has the worker keep these modules, for when the server is away. */
+function keepAtHand() {
+  const policy = /** @type {any} */ (window).trustedTypes?.createPolicy("kith", {
+    createScriptURL: (/** @type {string} */ url) => (url === "/worker.js" ? url : "about:blank"),
+  });
+  const url = policy?.createScriptURL("/worker.js") ?? "/worker.js";
+  navigator.serviceWorker?.register(url).catch(() => {});
+}
+
+addEventListener("unhandledrejection", ({ reason }) => {
+  if (reason?.code !== "disconnected")
+    toast("Something went wrong. Reload the page if it does not look right.");
+});

@@ -1,0 +1,70 @@
+/** What is kept in the browser's IndexedDB: the outbox, and what was shown last. */
+
+/** @typedef {import("../types.js").Outgoing} Outgoing */
+
+const OUTBOX = "outbox";
+const SHOWN = "shown";
+
+/** @param {string} user each account has a database of its own */
+const name = (user) => `kith-${user}`;
+
+/** @template T @param {IDBRequest<T>} request @returns {Promise<T>} */
+function done(request) {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+export class Database {
+  /** @param {string} user */
+  static async open(user) {
+    const request = indexedDB.open(name(user), 1);
+    request.onupgradeneeded = () => {
+      request.result.createObjectStore(OUTBOX, { keyPath: "client_message_id" });
+      request.result.createObjectStore(SHOWN);
+    };
+    return new Database(await done(request));
+  }
+
+  /** Removes all that was kept for an account. @param {string} user */
+  static erase(user) {
+    return new Promise((resolve) => {
+      const request = indexedDB.deleteDatabase(name(user));
+      request.onsuccess = request.onerror = request.onblocked = () => resolve(undefined);
+    });
+  }
+
+  /** @param {IDBDatabase} db */
+  constructor(db) {
+    this.db = db;
+    // Another tab erases it: that waits for nobody.
+    db.onversionchange = () => db.close();
+    /** @type {import("../core/outbox.js").Shelf} */
+    this.outbox = {
+      put: (entry) => this.#write(OUTBOX, (store) => store.put(entry)),
+      delete: (id) => this.#write(OUTBOX, (store) => store.delete(id)),
+      all: () => done(this.db.transaction(OUTBOX).objectStore(OUTBOX).getAll()),
+    };
+  }
+
+  /** @param {string} key @returns {Promise<any>} */
+  shown(key) {
+    return done(this.db.transaction(SHOWN).objectStore(SHOWN).get(key));
+  }
+
+  /** @param {string} key @param {any} value */
+  show(key, value) {
+    return this.#write(SHOWN, (store) => store.put(value, key));
+  }
+
+  /** Resolves when it is on disk. @param {string} name @param {(store: IDBObjectStore) => void} change */
+  #write(name, change) {
+    return new Promise((/** @type {(value: void) => void} */ resolve, reject) => {
+      const transaction = this.db.transaction(name, "readwrite", { durability: "strict" });
+      transaction.oncomplete = () => resolve();
+      transaction.onerror = transaction.onabort = () => reject(transaction.error);
+      change(transaction.objectStore(name));
+    });
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * Who is signed in, and the tokens that say so.
+ *
+ * They are kept in this origin's localStorage: pages of other origins cannot read it, and no script
+ * but the client's own runs in this one (see the content security policy). All tabs share them. Each
+ * refresh token is good once, so one tab at a time exchanges it, under a lock; the others find what it
+ * has brought.
+ */
+
+/** @typedef {{token: string, refresh_token: string, ends: number, user_id: string}} Tokens */
+
+const KEY = "kith.session";
+/** A token is renewed when it has less than this left. */
+const EARLY = 90_000;
+
+/** The session has ended: the refresh token is not good any more. */
+export class SignedOut extends Error {}
+
+/** @returns {Tokens | null} */
+export function tokens() {
+  const kept = localStorage.getItem(KEY);
+  return kept ? JSON.parse(kept) : null;
+}
+
+/** @param {{token: string, refresh_token: string, expires_in: number, user: {id: string}}} answer */
+export function signIn(answer) {
+  const { token, refresh_token, expires_in, user } = answer;
+  localStorage.setItem(
+    KEY,
+    JSON.stringify({ token, refresh_token, ends: Date.now() + expires_in * 1000, user_id: user.id }),
+  );
+}
+
+/** Forgets the tokens, and all that was kept for the account. Other tabs notice. */
+export function forget() {
+  const keys = Object.keys(localStorage).filter((key) => key.startsWith("kith."));
+  for (const key of keys) localStorage.removeItem(key);
+}
+
+/** Hears when another tab signs out or in as somebody else. @param {(user: string | null) => void} listener */
+export function onChange(listener) {
+  addEventListener("storage", (event) => {
+    if (event.key === KEY) listener(tokens()?.user_id ?? null);
+  });
+}
+
+/**
+ * A token that is good for a while.
+ * @param {string} [refused] one that the server did not take
+ */
+export async function token(refused) {
+  const good = current(refused);
+  return good ?? exclusively(async () => current(refused) ?? refresh());
+}
+
+/** @param {string} [refused] */
+function current(refused) {
+  const kept = tokens();
+  if (!kept) throw new SignedOut();
+  return kept.token !== refused && kept.ends - Date.now() > EARLY ? kept.token : null;
+}
+
+async function refresh() {
+  const kept = tokens();
+  if (!kept) throw new SignedOut();
+  const answer = await fetch("/v1/auth/refresh", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ refresh_token: kept.refresh_token }),
+  });
+  if (answer.status === 401) {
+    forget();
+    throw new SignedOut();
+  }
+  if (!answer.ok) throw new Error(`the token could not be renewed: ${answer.status}`);
+  const pair = await answer.json();
+  signIn(pair);
+  return pair.token;
+}
+
+/**
+ * Locks exist in secure contexts alone, as over TLS. Elsewhere tabs may exchange the same token at the
+ * same time: the server gives both the same pair.
+ * @template T
+ * @param {() => Promise<T>} work
+ * @returns {Promise<T>}
+ */
+function exclusively(work) {
+  return navigator.locks ? navigator.locks.request(KEY, work) : work();
+}

@@ -1,0 +1,144 @@
+/** One WebSocket after another: opened with a ticket, opened again whenever it is lost. */
+
+import { backoff } from "../core/backoff.js";
+import { Refused } from "../core/outbox.js";
+import { call } from "./api.js";
+import { SignedOut, token } from "./session.js";
+
+/** @typedef {import("../types.js").Frame} Frame */
+
+/** How long an answer may take before the connection is taken for dead. */
+const PATIENCE = 15_000;
+/** How often an idle connection is tried. */
+const PULSE = 25_000;
+/** The server has signed this session out. */
+const SIGNED_OUT = 4401;
+
+export class Socket {
+  /**
+   * @param {object} on
+   * @param {(frame: Frame) => void} on.frame every frame that answers nothing
+   * @param {(connected: boolean) => void} on.state after `ready`, and when it is lost
+   * @param {() => void} on.signedOut
+   */
+  constructor(on) {
+    this.on = on;
+    /** @type {WebSocket | null} */
+    this.socket = null;
+    this.ready = false;
+    this.attempt = 0;
+    this.nextId = 1;
+    /** @type {Map<string, {resolve: (frame: Frame) => void, reject: (why: Error) => void, timer: number}>} */
+    this.waiting = new Map();
+    this.timer = 0;
+    addEventListener("online", () => this.connect());
+    document.addEventListener("visibilitychange", () => {
+      if (document.visibilityState === "visible" && !this.socket) this.connect();
+    });
+    setInterval(() => this.ready && this.ask({ type: "ping" }).catch(() => {}), PULSE);
+  }
+
+  async connect() {
+    if (this.socket || this.opening) return;
+    clearTimeout(this.timer);
+    this.opening = true;
+    try {
+      const { ticket } = await call("POST", "/auth/ws-ticket");
+      this.#open(ticket);
+    } catch (error) {
+      if (error instanceof SignedOut) return this.on.signedOut();
+      this.#again(error instanceof Refused ? error.retryAfter : 0);
+    } finally {
+      this.opening = false;
+    }
+  }
+
+  /**
+   * Sends a command, and waits for its answer.
+   * @param {Frame} frame
+   * @returns {Promise<Frame>}
+   */
+  ask(frame) {
+    return new Promise((resolve, reject) => {
+      if (!this.ready || !this.socket) return reject(new Refused("disconnected", "There is no connection."));
+      const id = String(this.nextId++);
+      const timer = setTimeout(() => this.#lost(), PATIENCE);
+      this.waiting.set(id, { resolve, reject, timer });
+      this.socket.send(JSON.stringify({ ...frame, id }));
+    });
+  }
+
+  /** Sends a command whose answer nobody waits for. @param {Frame} frame */
+  tell(frame) {
+    if (this.ready) this.socket?.send(JSON.stringify(frame));
+  }
+
+  close() {
+    this.closed = true;
+    clearTimeout(this.timer);
+    this.socket?.close(1000);
+  }
+
+  /** @param {string} ticket */
+  #open(ticket) {
+    if (this.closed) return;
+    const scheme = location.protocol === "https:" ? "wss" : "ws";
+    const socket = new WebSocket(`${scheme}://${location.host}/v1/ws?ticket=${encodeURIComponent(ticket)}`);
+    this.socket = socket;
+    socket.onmessage = ({ data }) => this.socket === socket && this.#heard(JSON.parse(data));
+    socket.onclose = ({ code, reason }) => {
+      if (this.socket !== socket) return;
+      this.#lost(Number(/retry_after_ms=(\d+)/.exec(reason)?.[1] ?? 0), code);
+    };
+  }
+
+  /** @param {Frame} frame */
+  #heard(frame) {
+    if (frame.type === "ready") {
+      this.ready = true;
+      this.attempt = 0;
+      this.on.state(true);
+      return;
+    }
+    if (frame.type === "token_expiring") {
+      token()
+        .then((token) => this.tell({ type: "authenticate", token }))
+        .catch(() => {});
+      return;
+    }
+    const waiting = frame.id && this.waiting.get(frame.id);
+    if (!frame.id || !waiting) return this.on.frame(frame);
+    clearTimeout(waiting.timer);
+    this.waiting.delete(frame.id);
+    if (frame.type === "error") waiting.reject(new Refused(frame.code, frame.message, frame.retry_after_ms));
+    else waiting.resolve(frame);
+  }
+
+  /** @param {number} [retryAfter] @param {number} [code] */
+  #lost(retryAfter = 0, code = 0) {
+    this.socket?.close();
+    this.socket = null;
+    const was = this.ready;
+    this.ready = false;
+    const waiting = [...this.waiting.values()];
+    this.waiting.clear();
+    for (const { reject, timer } of waiting) {
+      clearTimeout(timer);
+      reject(new Refused("disconnected", "The connection was lost."));
+    }
+    if (was) this.on.state(false);
+    if (this.closed) return;
+    // The token may only have been too old: a refresh tells.
+    if (code === SIGNED_OUT) this.#again(1);
+    else this.#again(retryAfter);
+  }
+
+  /** @param {number} [atLeast] */
+  #again(atLeast = 0) {
+    if (this.closed) return;
+    this.on.state(false);
+    const wait = Math.max(atLeast, backoff(this.attempt++));
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.connect(), wait);
+  }
+}

@@ -1,0 +1,145 @@
+/** Making elements, and keeping lists of them. Text is always text: nothing here reads markup. */
+
+/** @typedef {Node | string | null | undefined | false} Child */
+
+/**
+ * Makes an element. Of the properties, functions are listeners, `true` and `false` are attributes that
+ * are there or not, all others attributes.
+ * @template {keyof HTMLElementTagNameMap} T
+ * @param {T} tag
+ * @param {Record<string, any> | null} [properties]
+ * @param {...(Child | Child[])} children
+ * @returns {HTMLElementTagNameMap[T]}
+ */
+export function h(tag, properties, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties ?? {})) {
+    if (typeof value === "function") element.addEventListener(name, value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
+  }
+  element.append(...present(children.flat()));
+  return element;
+}
+
+/** Replaces what an element holds. @param {Element} element @param {...(Child | Child[])} children */
+export function fill(element, ...children) {
+  element.replaceChildren(...present(children.flat()));
+}
+
+/** @param {Child[]} children @returns {(Node | string)[]} */
+function present(children) {
+  return /** @type {(Node | string)[]} */ (
+    children.filter((child) => child !== null && child !== undefined && child !== false)
+  );
+}
+
+/** What each kept element was made from. @type {WeakMap<Element, string>} */
+const stamps = new WeakMap();
+
+/**
+ * Makes the children of an element those of a list, and keeps the elements of what did not change.
+ * @template T
+ * @param {HTMLElement} parent
+ * @param {T[]} items
+ * @param {object} how
+ * @param {(item: T) => string} how.key
+ * @param {(item: T) => string} how.stamp another one whenever the element would look different
+ * @param {(item: T) => HTMLElement} how.make
+ */
+export function keyed(parent, items, { key, stamp, make }) {
+  /** @type {Map<string, HTMLElement>} */
+  const old = new Map();
+  for (const child of /** @type {Iterable<HTMLElement>} */ (parent.children))
+    old.set(child.dataset.key ?? "", child);
+  /** @type {Element | null} */
+  let place = parent.firstElementChild;
+  for (const item of items) {
+    const [name, mark] = [key(item), stamp(item)];
+    let element = old.get(name);
+    old.delete(name);
+    if (!element || stamps.get(element) !== mark) {
+      const made = make(item);
+      made.dataset.key = name;
+      stamps.set(made, mark);
+      if (element) {
+        const focused = element.contains(document.activeElement);
+        if (place === element) place = made;
+        element.replaceWith(made);
+        if (focused) made.focus({ preventScroll: true });
+      }
+      element = made;
+    }
+    if (element === place) place = place.nextElementSibling;
+    else parent.insertBefore(element, place);
+  }
+  for (const element of old.values()) element.remove();
+}
+
+/** @param {string} name @param {string} label @param {(event: Event) => void} click @param {string} [className] */
+export function iconButton(name, label, click, className = "") {
+  return h(
+    "button",
+    { type: "button", class: `icon-button ${className}`, "aria-label": label, title: label, click },
+    icon(name),
+  );
+}
+
+const SHAPES = /** @type {Record<string, string>} */ ({
+  back: "M15 5l-7 7 7 7",
+  close: "M6 6l12 12M18 6L6 18",
+  plus: "M12 5v14M5 12h14",
+  search: "M10.5 17a6.5 6.5 0 100-13 6.5 6.5 0 000 13zM15.5 15.5L20 20",
+  send: "M5 12h13M12 5.5l6.5 6.5-6.5 6.5",
+  more: "M5 12h.01M12 12h.01M19 12h.01",
+  reply: "M9 7l-5 5 5 5M4 12h9a6 6 0 016 6",
+  smile: "M12 21a9 9 0 100-18 9 9 0 000 18zM8.5 14.5a4.5 4.5 0 007 0M9 9.5h.01M15 9.5h.01",
+  edit: "M5 19l1-4L16.5 4.5l3 3L9 18l-4 1z",
+  bin: "M5 7h14M10 7V4.5h4V7M7 7l1 13h8l1-13",
+  pin: "M9 4h6l-1 6 3.5 3.5h-11L10 10 9 4zM12 13.5V20",
+  mute: "M6 16V11a6 6 0 019-5.2M18 10.5V16l1.5 2H8M10 21h4M4 4l16 16",
+  info: "M12 21a9 9 0 100-18 9 9 0 000 18zM12 11v5M12 8h.01",
+  gear: "M12 15.2a3.2 3.2 0 100-6.4 3.2 3.2 0 000 6.4zM12 3v2.5M12 18.5V21M3 12h2.5M18.5 12H21M5.6 5.6l1.8 1.8M16.6 16.6l1.8 1.8M5.6 18.4l1.8-1.8M16.6 7.4l1.8-1.8",
+  down: "M6 9.5l6 6 6-6",
+  copy: "M9 9h10v11H9zM15 9V4H5v11h4",
+  sent: "M5 12.5l4.5 4.5L19 7.5",
+  twice: "M2.5 12.5L7 17l9.5-9.5M12.5 16l1 1L23 7.5",
+  clock: "M12 21a9 9 0 100-18 9 9 0 000 18zM12 7v5l3 2",
+  warn: "M12 4l9 16H3L12 4zM12 10v4M12 17h.01",
+  link: "M10 14a4 4 0 006 .5l3-3a4 4 0 00-6-6l-1 1M14 10a4 4 0 00-6-.5l-3 3a4 4 0 006 6l1-1",
+  people:
+    "M9 11a3.5 3.5 0 100-7 3.5 3.5 0 000 7zM2.5 20a6.5 6.5 0 0113 0M16 4.5a3.5 3.5 0 010 6.5M18 14.5a6.5 6.5 0 013.5 5.5",
+  channel: "M4 10v4h3l8 5V5l-8 5H4zM18.5 9a4 4 0 010 6",
+});
+
+/** @param {string} name */
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("class", `icon icon-${name}`);
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  path.setAttribute("d", SHAPES[name]);
+  svg.append(path);
+  return svg;
+}
+
+/** Says something in passing. @param {string} text */
+export function toast(text) {
+  const note = h("div", { class: "toast" }, text);
+  document.getElementById("toasts")?.append(note);
+  setTimeout(() => note.remove(), 5_000);
+}
+
+/** Does what a person asked for, and says so where it fails. @param {() => any} work */
+export async function attempt(work) {
+  try {
+    return await work();
+  } catch (error) {
+    toast(error instanceof Error && error.message ? sentence(error.message) : "That did not work.");
+    return undefined;
+  }
+}
+
+/** @param {string} text */
+export const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;

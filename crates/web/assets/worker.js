@@ -1,0 +1,39 @@
+/**
+ * Keeps the client at hand while the server is away. The page is asked for first and kept for when
+ * nobody answers; modules, which never change under their path, come from what is kept. The interface
+ * is none of its business.
+ */
+
+const CACHE = "kith-{{build}}";
+const MODULES = "{{modules}}".split(" ");
+const FOLDER = "/app/{{build}}/";
+
+const worker = /** @type {any} */ (self);
+
+worker.addEventListener("install", (/** @type {any} */ event) => {
+  const rest = ["style.css", "icon.svg"].map((name) => FOLDER + name);
+  const all = caches
+    .open(CACHE)
+    .then((cache) =>
+      cache.addAll([new Request("/", { headers: { Accept: "text/html" } }), ...MODULES, ...rest]),
+    );
+  event.waitUntil(all.then(() => worker.skipWaiting()));
+});
+
+worker.addEventListener("activate", (/** @type {any} */ event) => {
+  const old = caches
+    .keys()
+    .then((names) => Promise.all(names.filter((name) => name !== CACHE).map((name) => caches.delete(name))));
+  event.waitUntil(old.then(() => worker.clients.claim()));
+});
+
+worker.addEventListener("fetch", (/** @type {any} */ event) => {
+  const { request } = event;
+  const { origin, pathname } = new URL(request.url);
+  if (origin !== location.origin) return;
+  if (request.mode === "navigate" && (pathname === "/" || pathname.startsWith("/invite/"))) {
+    event.respondWith(fetch(request).catch(() => caches.match("/", { ignoreVary: true })));
+  } else if (pathname.startsWith(FOLDER)) {
+    event.respondWith(caches.match(request, { ignoreVary: true }).then((kept) => kept ?? fetch(request)));
+  }
+});
