@@ -6,16 +6,22 @@ import { toast } from "./ui/dom.js";
 import { Shell } from "./ui/shell.js";
 import { signInPage } from "./ui/sign-in.js";
 
+addEventListener("unhandledrejection", ({ reason }) => {
+  if (reason?.code !== "disconnected")
+    toast("Something went wrong. Reload the page if it does not look right.");
+});
+keepAtHand();
+
 const root = /** @type {HTMLElement} */ (document.getElementById("app"));
 const invite = /^\/invite\/([^/]+)$/.exec(location.pathname)?.[1];
-
-keepAtHand();
-if (!tokens()) await signInPage(root, Boolean(invite));
-const client = await Client.start();
-const shell = new Shell(root, client);
+const stranger = !tokens();
+if (stranger) await signInPage(root, Boolean(invite));
+const shell = new Shell(root, await Client.start());
 if (invite) {
   history.replaceState(null, "", "/");
-  await shell.joinByInvite(decodeURIComponent(invite));
+  // Who has signed in for it has been told what for.
+  if (stranger) await shell.joinByInvite(invite);
+  else await shell.invited(invite);
 }
 
 /** Has the worker keep these modules, for when the server is away. */
@@ -26,8 +32,3 @@ function keepAtHand() {
   const url = policy?.createScriptURL("/worker.js") ?? "/worker.js";
   navigator.serviceWorker?.register(url).catch(() => {});
 }
-
-addEventListener("unhandledrejection", ({ reason }) => {
-  if (reason?.code !== "disconnected")
-    toast("Something went wrong. Reload the page if it does not look right.");
-});

@@ -1,6 +1,6 @@
 /** What the tests are made from. */
 
-/** @param {number} seq @param {Partial<import("../assets/types.js").Message>} [more] @returns {import("../assets/types.js").Message} */
+/** @param {number} seq @param {Partial<Message>} [more] @returns {Message} */
 export const message = (seq, more = {}) => ({
   id: `m${seq}`,
   conversation_id: "c",
@@ -21,7 +21,7 @@ export const message = (seq, more = {}) => ({
   ...more,
 });
 
-/** @param {import("../assets/types.js").Message[]} items @param {Partial<import("../assets/types.js").Page>} [more] @returns {import("../assets/types.js").Page} */
+/** @param {Message[]} items @param {Partial<Page>} [more] @returns {Page} */
 export const page = (items, more = {}) => ({
   items,
   has_before: false,
@@ -30,7 +30,7 @@ export const page = (items, more = {}) => ({
   ...more,
 });
 
-/** @param {Partial<import("../assets/types.js").Conversation>} [more] @param {Partial<import("../assets/types.js").My>} [my] @returns {import("../assets/types.js").Conversation} */
+/** @param {Partial<Conversation>} [more] @param {Partial<My>} [my] @returns {Conversation} */
 export const conversation = (more = {}, my = {}) => ({
   id: "c",
   kind: "group",

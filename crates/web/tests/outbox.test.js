@@ -5,7 +5,7 @@ import { backoff } from "../assets/core/backoff.js";
 import { Outbox, Refused } from "../assets/core/outbox.js";
 import { message } from "./made.js";
 
-/** @typedef {import("../assets/types.js").Outgoing} Outgoing */
+/** @typedef {Outgoing} Outgoing */
 
 /** A shelf in memory. */
 function shelf() {

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { Store, reacted } from "../assets/core/store.js";
 import { conversation, message, page } from "./made.js";
 
-/** @param {Partial<import("../assets/types.js").Conversation>} [more] @param {Partial<import("../assets/types.js").My>} [my] */
+/** @param {Partial<Conversation>} [more] @param {Partial<My>} [my] */
 function store(more, my) {
   const store = new Store();
   const me = {

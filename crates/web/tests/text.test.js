@@ -56,7 +56,7 @@ test("rows have days, one line above what is new, and people who speak on", () =
   });
   const all = rows(
     [message(1, day(1)), message(2, day(2)), message(3, day(2)), message(4, { ...day(2), sender_id: "ann" })],
-    { before: undefined, outgoing: [], readSeq: 2, me: "ann" },
+    { before: undefined, hasBefore: false, outgoing: [], readSeq: 2, me: "ann" },
   );
   assert.deepEqual(
     all.map((it) => it.kind),
@@ -65,7 +65,7 @@ test("rows have days, one line above what is new, and people who speak on", () =
 });
 
 test("a message keeps its row when it is confirmed", () => {
-  const around = { before: undefined, readSeq: null, me: "ann" };
+  const around = { before: undefined, hasBefore: false, readSeq: null, me: "ann" };
   const entry = {
     client_message_id: "x",
     conversation_id: "c",

@@ -6,15 +6,6 @@
 
 import { backoff } from "./backoff.js";
 
-/** @typedef {import("../types.js").Outgoing} Outgoing */
-/** @typedef {import("../types.js").Message} Message */
-/**
- * @typedef {object} Shelf where entries are kept
- * @property {(entry: Outgoing) => Promise<void>} put resolves when it is on disk
- * @property {(id: string) => Promise<void>} delete
- * @property {() => Promise<Outgoing[]>} all
- */
-
 /** Refusals that pass: the same entry may go through later. */
 const PASSING = new Set([
   "unavailable",
@@ -39,7 +30,7 @@ export class Refused extends Error {
 export class Outbox {
   /**
    * @param {Shelf} shelf
-   * @param {(entry: Outgoing) => Promise<Message>} send throws {@link Refused}
+   * @param {(entry: Outgoing) => Promise<unknown>} send done when it is confirmed; throws {@link Refused}
    * @param {(conversation: string) => void} changed
    */
   constructor(shelf, send, changed) {
@@ -48,8 +39,10 @@ export class Outbox {
     this.changed = changed;
     /** @type {Map<string, Outgoing>} by id */
     this.entries = new Map();
-    /** Conversations that have one under way, or wait to try again. @type {Set<string>} */
+    /** Conversations that have one under way. @type {Set<string>} */
     this.busy = new Set();
+    /** Conversations that wait to try again. @type {Map<string, number>} */
+    this.waiting = new Map();
     /** @type {Map<string, number>} */
     this.attempts = new Map();
     this.connected = false;
@@ -72,10 +65,7 @@ export class Outbox {
 
   /** Resolves when the entry is on disk; it is sent in any case. @param {Outgoing} entry */
   async add(entry) {
-    this.entries.set(entry.client_message_id, entry);
-    this.changed(entry.conversation_id);
-    // Without a disk it is sent all the same.
-    await this.shelf.put(entry).catch(() => {});
+    await this.#set(entry);
     this.#next(entry.conversation_id);
   }
 
@@ -100,6 +90,8 @@ export class Outbox {
   /** @param {boolean} connected */
   online(connected) {
     this.connected = connected;
+    for (const timer of this.waiting.values()) clearTimeout(timer);
+    this.waiting.clear();
     if (connected) this.#sendAll();
   }
 
@@ -113,19 +105,24 @@ export class Outbox {
   async #set(entry) {
     this.entries.set(entry.client_message_id, entry);
     this.changed(entry.conversation_id);
+    // Without a disk it is sent all the same.
     await this.shelf.put(entry).catch(() => {});
   }
 
   /** Sends the first that waits, then the one after it. @param {string} conversation */
   async #next(conversation) {
-    if (!this.connected || this.busy.has(conversation)) return;
+    if (!this.connected || this.busy.has(conversation) || this.waiting.has(conversation)) return;
     const entry = this.of(conversation).find((it) => it.state === "pending");
     if (!entry) return;
     this.busy.add(conversation);
     const wait = await this.#attempt(entry);
-    if (wait > 0) await new Promise((done) => setTimeout(done, wait));
     this.busy.delete(conversation);
-    this.#next(conversation);
+    if (!wait) return void this.#next(conversation);
+    const again = () => {
+      this.waiting.delete(conversation);
+      this.#next(conversation);
+    };
+    this.waiting.set(conversation, setTimeout(again, wait));
   }
 
   /** @param {Outgoing} entry @returns {Promise<number>} how long to wait before anything else is sent */
@@ -142,7 +139,7 @@ export class Outbox {
         return 0;
       }
       // With the next connection it goes at once.
-      if (refused.code === "disconnected") return 0;
+      if (refused.code === "disconnected" && !this.connected) return 0;
       const attempt = this.attempts.get(id) ?? 0;
       this.attempts.set(id, attempt + 1);
       return Math.max(refused.retryAfter ?? 0, backoff(attempt));

@@ -1,8 +1,5 @@
 /** What is held of the messages of one conversation: one run without a gap, oldest first. */
 
-/** @typedef {import("../types.js").Message} Message */
-/** @typedef {import("../types.js").Page} Page */
-
 export class Room {
   constructor() {
     /** @type {Message[]} */
@@ -18,11 +15,11 @@ export class Room {
   }
 
   get firstSeq() {
-    return this.messages.length ? this.messages[0].seq : 0;
+    return this.messages[0]?.seq ?? 0;
   }
 
   get lastSeq() {
-    return this.messages.length ? this.messages[this.messages.length - 1].seq : 0;
+    return this.messages.at(-1)?.seq ?? 0;
   }
 
   /** Where the message with this number is, or where it would be put. @param {number} seq */
@@ -58,15 +55,15 @@ export class Room {
    * @param {Page} page
    */
   prepend(page) {
-    const first = this.firstSeq;
-    this.messages = [...page.items.filter((message) => message.seq < first), ...this.messages];
+    const before = page.items.filter((message) => message.seq < this.firstSeq);
+    this.messages = [...before, ...this.messages];
     this.hasBefore = page.has_before;
   }
 
   /** Adds a page that lies after the last message. @param {Page} page */
   append(page) {
-    const last = this.lastSeq;
-    this.messages = [...this.messages, ...page.items.filter((message) => message.seq > last)];
+    const after = page.items.filter((message) => message.seq > this.lastSeq);
+    this.messages = [...this.messages, ...after];
     this.hasAfter = page.has_after;
   }
 
@@ -91,15 +88,13 @@ export class Room {
 
   /**
    * Changes the message with this number, if it is here and older than this version.
-   * @param {number} seq
-   * @param {number} version
-   * @param {(message: Message) => Partial<Message>} change
+   * @param {number} seq @param {number} version @param {(message: Message) => Partial<Message>} change
    */
   change(seq, version, change) {
     const known = this.at(seq);
-    if (!known || version <= known.version) return false;
-    this.messages[this.place(seq)] = { ...known, ...change(known), version };
-    return true;
+    if (known && version > known.version) {
+      this.messages[this.place(seq)] = { ...known, ...change(known), version };
+    }
   }
 
   /** A frame has brought this change. @param {number} version */
@@ -110,9 +105,7 @@ export class Room {
 
 /**
  * Frames say neither how far a message has come nor what it answers: what REST said of it stays.
- * @param {Message} known
- * @param {Message} newer
- * @returns {Message}
+ * @param {Message} known @param {Message} newer @returns {Message}
  */
 function merged(known, newer) {
   const excerpt = newer.reply_to?.excerpt ?? known.reply_to?.excerpt;

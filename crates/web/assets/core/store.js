@@ -5,21 +5,6 @@
 
 import { Room } from "./room.js";
 
-/** @typedef {import("../types.js").Conversation} Conversation */
-/** @typedef {import("../types.js").Message} Message */
-/** @typedef {import("../types.js").Profile} Profile */
-/** @typedef {import("../types.js").Me} Me */
-/** @typedef {import("../types.js").My} My */
-/** @typedef {import("../types.js").Status} Status */
-/** @typedef {import("../types.js").SyncPage} SyncPage */
-/** @typedef {import("../types.js").Frame} Frame */
-/** @typedef {"list" | "people" | "me" | "blocks" | `room:${string}` | `typing:${string}`} Topic */
-/**
- * What the server should be asked or told: to sync again, what changed in a room, or that messages
- * have arrived.
- * @typedef {{want: "sync"} | {want: "changes" | "delivered", conversation: string}} Wish
- */
-
 /** Unread messages are counted exactly up to here, as the server does. */
 const MOST_UNREAD = 999;
 /** For so long somebody types without saying so again: the server's own measure, and some grace. */
@@ -35,8 +20,10 @@ export class Store {
     this.people = new Map();
     /** @type {Map<string, {online: boolean | null, last_seen: string | null}>} */
     this.presence = new Map();
-    /** How far the others have come. @type {Map<string, Map<string, {delivered: number, read: number}>>} */
+    /** How far the others have come. @type {Map<string, Map<string, Mark>>} */
     this.marks = new Map();
+    /** What all others have reached, until a mark moves. @type {Map<string, Mark>} */
+    this.least = new Map();
     /** @type {Map<string, Room>} */
     this.rooms = new Map();
     /** Until when who types where. @type {Map<string, Map<string, number>>} */
@@ -45,16 +32,10 @@ export class Store {
     this.blocks = new Set();
     /** What the next sync starts from. @type {string | null} */
     this.token = null;
-    /** @type {Set<(topics: Set<Topic>) => void>} */
+    /** Those who hear which topics changed. @type {Set<(topics: Set<Topic>) => void>} */
     this.listeners = new Set();
     /** @type {Set<Topic>} */
     this.touched = new Set();
-  }
-
-  /** Hears which topics changed. @param {(topics: Set<Topic>) => void} listener */
-  listen(listener) {
-    this.listeners.add(listener);
-    return () => void this.listeners.delete(listener);
   }
 
   /** Tells the listeners, once for all that changes in this turn. @param {Topic[]} topics */
@@ -83,11 +64,7 @@ export class Store {
     this.typing.clear();
   }
 
-  /**
-   * @param {SyncPage} page
-   * @param {boolean} fresh whether it is the first page of everything
-   * @returns {Wish[]}
-   */
+  /** @param {SyncPage} page @param {boolean} fresh whether it is the first page of everything @returns {Wish[]} */
   sync(page, fresh) {
     if (fresh) {
       this.conversations.clear();
@@ -117,11 +94,13 @@ export class Store {
     const last_message = newest(conversation.last_message, before?.last_message);
     const last_seq = Math.max(conversation.last_seq, before?.last_seq ?? 0);
     this.conversations.set(id, { ...conversation, last_message, last_seq });
+    this.least.delete(id);
     if (receipts) {
-      const marks = this.#marksOf(id);
-      for (const { user_id, delivered_seq, read_seq } of receipts) {
-        raise(marks, user_id, delivered_seq, read_seq);
-      }
+      const known = this.#marksOf(id);
+      const others = new Set(receipts.map((it) => it.user_id));
+      // Whoever has left holds nobody up.
+      for (const user of known.keys()) if (!others.has(user)) known.delete(user);
+      for (const it of receipts) this.#raise(id, it.user_id, it.delivered_seq, it.read_seq);
     }
     this.touch("list", `room:${id}`);
     /** @type {Wish[]} */
@@ -143,6 +122,7 @@ export class Store {
     this.conversations.delete(id);
     this.rooms.delete(id);
     this.marks.delete(id);
+    this.least.delete(id);
     this.typing.delete(id);
     this.touch("list", `room:${id}`);
   }
@@ -202,6 +182,7 @@ export class Store {
       case "conversation_updated": {
         const known = this.conversations.get(frame.conversation.id);
         if (known) this.conversations.set(known.id, { ...known, ...frame.conversation });
+        this.least.delete(frame.conversation.id);
         this.touch("list", `room:${frame.conversation.id}`);
         return [];
       }
@@ -252,14 +233,22 @@ export class Store {
    * @returns {Status}
    */
   status(message) {
-    const conversation = this.conversations.get(message.conversation_id);
-    const marks = this.marks.get(message.conversation_id);
     const said = message.status ?? "sent";
-    if (!conversation || !marks || said === "read") return said;
-    const others = [...marks].filter(([user]) => user !== this.me?.id).map(([, mark]) => mark);
-    if (!others.length || others.length < conversation.member_count - 1) return said;
-    if (others.every((mark) => mark.read >= message.seq)) return "read";
-    return others.every((mark) => mark.delivered >= message.seq) ? "delivered" : said;
+    const { delivered, read } = this.#leastOf(message.conversation_id);
+    if (said === "read" || read >= message.seq) return "read";
+    return delivered >= message.seq ? "delivered" : said;
+  }
+
+  /** What all others have reached; nothing where not all of them are known. @param {string} id */
+  #leastOf(id) {
+    let least = this.least.get(id);
+    if (least) return least;
+    const marks = this.marks.get(id) ?? new Map();
+    const others = [...marks.keys()].filter((user) => user !== this.me?.id).map((user) => marks.get(user));
+    const all = others.length > 0 && others.length >= (this.conversations.get(id)?.member_count ?? 0) - 1;
+    const of = (/** @type {keyof Mark} */ mark) => (all ? Math.min(...others.map((it) => it[mark])) : 0);
+    this.least.set(id, (least = { delivered: of("delivered"), read: of("read") }));
+    return least;
   }
 
   /** What is kept in the browser, to show it before the server answers. */
@@ -309,7 +298,7 @@ export class Store {
       else room.advance(message.version);
     }
     if (sender_id !== this.me?.id) {
-      raise(this.#marksOf(id), sender_id, seq, 0);
+      this.#raise(id, sender_id, seq, 0);
       wishes.push({ want: "delivered", conversation: id });
     }
     this.touch("list", `room:${id}`);
@@ -334,10 +323,9 @@ export class Store {
 
   /** @param {Message} message @returns {Wish[]} */
   #updated(message) {
-    const id = message.conversation_id;
-    const room = this.rooms.get(id);
-    room?.take(message);
-    this.#noted(id, message.seq, message.version, () => message);
+    const { conversation_id: id, seq, version } = message;
+    this.rooms.get(id)?.take(message);
+    this.#noted(id, seq, version, () => message);
     return [];
   }
 
@@ -368,7 +356,7 @@ export class Store {
   /** @param {Frame} frame @returns {Wish[]} */
   #receipt({ conversation_id: id, user_id, status, seq }) {
     if (user_id !== this.me?.id) {
-      raise(this.#marksOf(id), user_id, seq, status === "read" ? seq : 0);
+      this.#raise(id, user_id, seq, status === "read" ? seq : 0);
       this.touch("list", `room:${id}`);
       return [];
     }
@@ -404,6 +392,17 @@ export class Store {
     this.touch("list", `room:${conversation.id}`);
   }
 
+  /** Marks never go back; what was read was received. @param {string} id @param {string} user @param {number} delivered @param {number} read */
+  #raise(id, user, delivered, read) {
+    const marks = this.#marksOf(id);
+    const known = marks.get(user) ?? { delivered: 0, read: 0 };
+    marks.set(user, {
+      delivered: Math.max(known.delivered, delivered, read),
+      read: Math.max(known.read, read),
+    });
+    this.least.delete(id);
+  }
+
   /** @param {string} id */
   #marksOf(id) {
     let marks = this.marks.get(id);
@@ -419,21 +418,7 @@ function newest(one, other) {
   return one.version >= other.version ? one : other;
 }
 
-/** Marks never go back; what was read was received. @param {Map<string, {delivered: number, read: number}>} marks @param {string} user @param {number} delivered @param {number} read */
-function raise(marks, user, delivered, read) {
-  const known = marks.get(user) ?? { delivered: 0, read: 0 };
-  marks.set(user, {
-    delivered: Math.max(known.delivered, delivered, read),
-    read: Math.max(known.read, read),
-  });
-}
-
-/**
- * @param {import("../types.js").Reaction[]} reactions
- * @param {string} emoji
- * @param {string} user
- * @param {boolean} added
- */
+/** @param {Reaction[]} reactions @param {string} emoji @param {string} user @param {boolean} added */
 export function reacted(reactions, emoji, user, added) {
   const known = reactions.find((it) => it.emoji === emoji);
   if (!known) return added ? [...reactions, { emoji, count: 1, user_ids: [user] }] : reactions;

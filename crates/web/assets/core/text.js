@@ -1,7 +1,5 @@
 /** What is in the text of a message: words, addresses, people. Never markup. */
 
-/** @typedef {{kind: "text" | "link" | "mention", text: string, href?: string, user?: string}} Piece */
-
 const LINK = /\bhttps?:\/\/[^\s<>"'`]+/giu;
 // What stands before may not be part of a word or an address, as the server has it.
 const MENTION = /(?<![\p{L}\p{N}_.@/-])@([A-Za-z0-9_.-]{3,32})/gu;
@@ -19,7 +17,7 @@ export function pieces(content, mentioned) {
     const text = trimmed(match[0]);
     if (!isLink(text)) continue;
     found.push(...mentions(content.slice(end, match.index), mentioned));
-    found.push({ kind: "link", text, href: text });
+    found.push({ kind: "link", text });
     end = match.index + text.length;
   }
   found.push(...mentions(content.slice(end), mentioned));
@@ -61,10 +59,7 @@ function isLink(text) {
   }
 }
 
+const EMOJI = /^(?:\p{Extended_Pictographic}|\p{Regional_Indicator}|\p{Emoji_Modifier}|\u200d|\ufe0f|\s)+$/u;
+
 /** Whether it is a few emoji and nothing else, which are shown large. @param {string} content */
-export function isEmoji(content) {
-  return (
-    content.length <= 24 &&
-    /^(?:\p{Extended_Pictographic}|\p{Emoji_Modifier}|\u200d|\ufe0f|\s)+$/u.test(content)
-  );
-}
+export const isEmoji = (content) => content.length <= 24 && EMOJI.test(content);

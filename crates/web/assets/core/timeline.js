@@ -1,15 +1,5 @@
 /** The rows of a conversation: messages, what waits to be sent, and what stands between them. */
 
-/** @typedef {import("../types.js").Message} Message */
-/** @typedef {import("../types.js").Outgoing} Outgoing */
-/**
- * @typedef {{kind: "day", key: string, at: Date}
- *   | {kind: "line", key: string}
- *   | {kind: "system", key: string, message: Message}
- *   | {kind: "message", key: string, message: Message, leads: boolean, ends: boolean}
- *   | {kind: "outgoing", key: string, entry: Outgoing, leads: boolean, ends: boolean}} Row
- */
-
 /** Messages of one person that are this close stand together. */
 const TOGETHER = 5 * 60_000;
 
@@ -17,19 +7,22 @@ const TOGETHER = 5 * 60_000;
  * @param {Message[]} messages the part that is shown
  * @param {object} around
  * @param {Message | undefined} around.before the message before the part
+ * @param {boolean} around.hasBefore whether there are more before the part, here or on the server
  * @param {Outgoing[]} around.outgoing shown at the end
  * @param {number | null} around.readSeq what was read when the conversation was opened
  * @param {string} around.me
  * @returns {Row[]}
  */
-export function rows(messages, { before, outgoing, readSeq, me }) {
+export function rows(messages, { before, hasBefore, outgoing, readSeq, me }) {
   /** @type {Row[]} */
   const found = [];
   let day = before ? new Date(before.created_at).toDateString() : "";
-  let lined = readSeq === null || (before !== undefined && before.seq > readSeq);
+  // The line stands above the first that is new, or nowhere.
+  const [first] = messages;
+  let lined = readSeq === null || (hasBefore && first && first.seq > readSeq + 1);
   messages.forEach((message, index) => {
     const at = new Date(message.created_at);
-    const previous = index ? messages[index - 1] : before;
+    const previous = messages[index - 1] ?? before;
     const next = messages[index + 1];
     const newDay = at.toDateString() !== day;
     if (newDay) {
@@ -51,7 +44,7 @@ export function rows(messages, { before, outgoing, readSeq, me }) {
     const leads = newDay || newLine || !together(previous, message);
     found.push({ kind: "message", key, message, leads, ends: !together(message, next) });
   });
-  const last = messages[messages.length - 1];
+  const last = messages.at(-1);
   outgoing.forEach((entry, index) => {
     const leads =
       !index && !(last && last.sender_id === me && entry.created_at - Date.parse(last.created_at) < TOGETHER);
@@ -68,12 +61,18 @@ function together(one, next) {
   return Date.parse(next.created_at) - Date.parse(one.created_at) < TOGETHER;
 }
 
-/** @param {{my?: import("../types.js").My | null, last_message_at: string | null, created_at: string}} it */
-const weight = (it) => (it.my?.pinned ? 1 : 0);
+/** @param {Conversation} it */
+const isPinned = (it) => Number(it.my?.pinned ?? false);
+/** @param {Conversation} it */
+const time = (it) => Date.parse(it.last_message_at ?? it.created_at);
 
-/** The inbox: pinned first, then the newest. @param {Iterable<import("../types.js").Conversation>} all */
-export function inbox(all) {
-  const time = (/** @type {import("../types.js").Conversation} */ it) =>
-    Date.parse(it.last_message_at ?? it.created_at);
-  return [...all].sort((one, other) => weight(other) - weight(one) || time(other) - time(one));
-}
+/** The inbox: pinned first, then the newest. @param {Iterable<Conversation>} all */
+export const inbox = (all) =>
+  [...all].sort((one, other) => isPinned(other) - isPinned(one) || time(other) - time(one));
+
+/** Whether it is muted now. @param {Conversation} it */
+export const isMuted = ({ my }) => Boolean(my?.muted_until && Date.parse(my.muted_until) > Date.now());
+
+/** How many unread messages the title tells of: not those that are muted or put away. @param {Iterable<Conversation>} all */
+export const unread = (all) =>
+  [...all].reduce((sum, it) => (isMuted(it) || it.my?.archived ? sum : sum + (it.my?.unread_count ?? 0)), 0);

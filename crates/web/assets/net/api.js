@@ -1,26 +1,22 @@
 /** The REST calls. */
 
 import { Refused } from "../core/outbox.js";
-import { SignedOut, token } from "./session.js";
+import { PATIENCE, SignedOut, token } from "./session.js";
 
-/**
- * What the server refused, with the fields at fault.
- */
+/** What the server refused, with the fields at fault. */
 export class Problem extends Refused {
-  /** @param {{code?: string, detail?: string, errors?: {field: string, code: string, message: string}[]}} body @param {number} status */
+  /** @param {{code?: string, detail?: string, errors?: {field: string, message: string}[]}} body @param {number} status */
   constructor(body, status) {
     super(body.code ?? "internal", body.detail ?? `the server answered ${status}`);
-    this.status = status;
     this.errors = body.errors ?? [];
   }
 }
 
+const away = () => new Refused("disconnected", "The server cannot be reached.");
+
 /**
  * Asks as nobody.
- * @param {string} method
- * @param {string} path
- * @param {object} [body]
- * @param {string} [bearer]
+ * @param {string} method @param {string} path @param {object} [body] @param {string} [bearer]
  * @returns {Promise<any>} null where there is no content
  */
 export async function ask(method, path, body, bearer) {
@@ -28,25 +24,20 @@ export async function ask(method, path, body, bearer) {
   const headers = {};
   if (body) headers["Content-Type"] = "application/json";
   if (bearer) headers.Authorization = `Bearer ${bearer}`;
-  let answer;
-  try {
-    answer = await fetch(`/v1${path}`, { method, headers, body: body && JSON.stringify(body) });
-  } catch {
-    throw new Refused("disconnected", "The server cannot be reached.");
-  }
+  const signal = AbortSignal.timeout(PATIENCE);
+  const answer = await fetch(`/v1${path}`, {
+    method,
+    headers,
+    body: body && JSON.stringify(body),
+    signal,
+  }).catch(() => Promise.reject(away()));
   if (answer.status === 204) return null;
   const json = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Problem(json, answer.status);
   return json;
 }
 
-/**
- * Asks as the one who is signed in.
- * @param {string} method
- * @param {string} path
- * @param {object} [body]
- * @returns {Promise<any>}
- */
+/** Asks as the one who is signed in. @param {string} method @param {string} path @param {object} [body] @returns {Promise<any>} */
 export async function call(method, path, body) {
   const first = await bearer();
   try {
@@ -58,22 +49,30 @@ export async function call(method, path, body) {
 }
 
 /** @param {string} [refused] */
-async function bearer(refused) {
-  try {
-    return await token(refused);
-  } catch (error) {
-    if (error instanceof SignedOut) throw error;
-    throw new Refused("disconnected", "The server cannot be reached.");
-  }
-}
+const bearer = (refused) =>
+  token(refused).catch((error) => Promise.reject(error instanceof SignedOut ? error : away()));
 
+/** @type {Record<"get" | "post" | "put" | "patch" | "delete", (path: string, body?: object) => Promise<any>>} */
 export const api = {
-  get: (/** @type {string} */ path) => call("GET", path),
-  post: (/** @type {string} */ path, /** @type {object | undefined} */ body = undefined) =>
-    call("POST", path, body),
-  put: (/** @type {string} */ path, /** @type {object | undefined} */ body = undefined) =>
-    call("PUT", path, body),
-  patch: (/** @type {string} */ path, /** @type {object} */ body) => call("PATCH", path, body),
-  delete: (/** @type {string} */ path, /** @type {object | undefined} */ body = undefined) =>
-    call("DELETE", path, body),
+  get: (path) => call("GET", path),
+  post: (path, body) => call("POST", path, body),
+  put: (path, body) => call("PUT", path, body),
+  patch: (path, body) => call("PATCH", path, body),
+  delete: (path, body) => call("DELETE", path, body),
 };
+
+/** One page of a list, and where the next begins. @param {string} path @param {string | null} [cursor] */
+export const pageOf = (path, cursor) =>
+  api.get(`${path}?limit=100${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
+
+/** A list, page by page, up to some hundreds. @param {string} path @returns {Promise<any[]>} */
+export async function listOf(path) {
+  const items = [];
+  let cursor = null;
+  do {
+    const page = await pageOf(path, cursor);
+    items.push(...page.items);
+    cursor = page.next_cursor;
+  } while (cursor && items.length < 500);
+  return items;
+}

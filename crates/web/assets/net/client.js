@@ -1,19 +1,16 @@
 /** Brings the store, the socket, the calls and the outbox together. What the pages call is here. */
 
+import { NOTHING, draftOf, kept } from "../core/draft.js";
 import { Outbox } from "../core/outbox.js";
 import { Store } from "../core/store.js";
-import { api, call } from "./api.js";
+import { api, ask } from "./api.js";
 import { Database } from "./db.js";
 import { forget, onChange, signIn, tokens } from "./session.js";
 import { Socket } from "./socket.js";
 
-/** @typedef {import("../types.js").Message} Message */
-/** @typedef {import("../types.js").Outgoing} Outgoing */
-/** @typedef {import("../types.js").Conversation} Conversation */
-/** @typedef {import("../core/store.js").Wish} Wish */
-
 /** Messages on their way to the outbox: this is written at once, the database takes a moment. */
 const WRITTEN = "kith.written.";
+const DRAFT = "kith.draft.";
 /** How many messages are asked for at a time. */
 const PAGE = 80;
 /** Marks are told at most this often for each conversation. */
@@ -22,6 +19,8 @@ const TELL_EVERY = 300;
 const KEEP_AFTER = 2_000;
 /** As many of the newest messages of a conversation are kept in the browser. */
 const KEPT = 60;
+/** Somebody who could not be asked for is asked for again after this. */
+const ASK_AGAIN = 30_000;
 
 export class Client {
   /** @param {string} user @param {Database | null} db null where the browser keeps nothing */
@@ -32,25 +31,26 @@ export class Client {
     this.connected = false;
     /** Whether all that was missed while away is here. */
     this.current = false;
-    /** @type {Set<(connected: boolean) => void>} */
+    /** Those who hear of the connection. @type {Set<() => void>} */
     this.onState = new Set();
-    /** @type {Map<string, number>} */
-    this.timers = new Map();
+    /** What is done soon. @type {Set<string>} */
+    this.waiting = new Set();
     /** Work that is under way, so that it is not begun twice. @type {Map<string, Promise<any>>} */
     this.running = new Map();
     /** Work to be done once more: what it asked for may have changed meanwhile. @type {Set<string>} */
     this.again = new Set();
+    this.lastOrder = 0;
     this.socket = new Socket({
       frame: (frame) => this.#frame(frame),
       state: (connected) => this.#state(connected),
       signedOut: () => this.ended(),
     });
     this.outbox = new Outbox(
-      db?.outbox ?? nowhere(),
+      db?.outbox ?? nowhere,
       (entry) => this.#send(entry),
       (id) => this.store.touch(`room:${id}`, "list"),
     );
-    this.store.listen((topics) => this.#keepSoon(topics));
+    this.store.listeners.add((topics) => this.#keepSoon(topics));
   }
 
   /** The client of the one who is signed in. */
@@ -58,8 +58,8 @@ export class Client {
     const user = tokens()?.user_id ?? "";
     const db = await Database.open(user).catch(() => null);
     const client = new Client(user, db);
-    const kept = await db?.shown("store").catch(() => null);
-    if (kept) client.store.restore(kept);
+    const shown = await db?.shown("store").catch(() => null);
+    if (shown) client.store.restore(shown);
     await client.outbox.open().catch(() => {});
     client.#recover();
     onChange((now) => now !== user && location.reload());
@@ -72,72 +72,84 @@ export class Client {
     return this.store.conversations.get(id);
   }
 
-  /** Writes a message. From then on it cannot be lost. @param {string} id @param {string} content @param {Message | null} answered */
-  write(id, content, answered = null) {
-    const reply_to = answered && {
-      id: answered.id,
-      seq: answered.seq,
-      sender_id: answered.sender_id,
-      excerpt: (answered.content ?? "").slice(0, 200),
-    };
+  /** What is being written in a conversation. @param {string} id */
+  draft(id) {
+    return draftOf(localStorage.getItem(`${DRAFT}${this.user}.${id}`));
+  }
+
+  /** @param {string} id @param {Draft} draft */
+  keepDraft(id, draft) {
+    keep(`${DRAFT}${this.user}.${id}`, kept(draft));
+  }
+
+  /** Writes a message. From then on it cannot be lost. @param {string} id @param {Draft} draft */
+  write(id, { text, answers }) {
     const now = Date.now();
-    this.lastOrder = Math.max(now, (this.lastOrder ?? 0) + 1);
-    const client_message_id = randomId();
+    this.lastOrder = Math.max(now, this.lastOrder + 1);
     this.#keep({
-      client_message_id,
+      client_message_id: randomId(),
       conversation_id: id,
-      content,
-      reply_to,
+      content: text.trim(),
+      reply_to: answers,
       created_at: now,
       order: this.lastOrder,
       state: "pending",
     });
+    // It is kept as a message now.
+    this.keepDraft(id, NOTHING);
   }
 
   /** @param {Outgoing} entry */
   async #keep(entry) {
     const key = `${WRITTEN}${this.user}.${entry.client_message_id}`;
-    localStorage.setItem(key, JSON.stringify(entry));
+    keep(key, JSON.stringify(entry));
     await this.outbox.add(entry);
-    localStorage.removeItem(key);
+    keep(key, null);
   }
 
   /** What was written when the page went. */
   #recover() {
-    for (const key of Object.keys(localStorage).filter((key) => key.startsWith(`${WRITTEN}${this.user}.`))) {
-      this.#keep(JSON.parse(localStorage.getItem(key) ?? ""));
-    }
+    const keys = Object.keys(localStorage).filter((key) => key.startsWith(`${WRITTEN}${this.user}.`));
+    for (const key of keys) this.#keep(JSON.parse(localStorage.getItem(key) ?? ""));
   }
 
-  /** Loads the newest page of a conversation, or what changed in it. @param {string} id */
+  /** Loads a conversation: from the first message that was not read, or the end. Or what changed in it. @param {string} id */
   open(id) {
     return this.#once(`open ${id}`, async () => {
       const room = this.store.room(id);
-      if (room.loaded && !room.hasAfter) return room.stale ? this.#heal(id) : undefined;
-      if (!room.loaded && !this.current) await this.#showKept(id);
-      room.reset(await api.get(`/conversations/${id}/messages?limit=${PAGE}`));
-      this.store.touch(`room:${id}`);
+      if (room.loaded) return room.stale ? this.#heal(id) : undefined;
+      if (!this.current) await this.#showKept(id);
+      const my = this.conversation(id)?.my;
+      const isLong = my && my.unread_count > PAGE / 2;
+      await this.#load(id, isLong ? `&around=${Math.max(my.read_seq + 1, my.first_seq)}` : "");
     });
   }
 
   /** Loads the page around a message. @param {string} id @param {number} seq */
-  jump(id, seq) {
-    return this.#once(`open ${id}`, async () => {
-      const room = this.store.room(id);
-      if (room.at(seq)) return;
-      room.reset(await api.get(`/conversations/${id}/messages?around=${seq}&limit=${PAGE}`));
-      this.store.touch(`room:${id}`);
-    });
+  async jump(id, seq) {
+    if (!this.store.room(id).at(seq)) await this.#load(id, `&around=${seq}`);
+  }
+
+  /** Loads the newest page, where it is not there. @param {string} id */
+  async toEnd(id) {
+    if (this.store.room(id).hasAfter) await this.#load(id);
+  }
+
+  /** @param {string} id @param {string} [where] */
+  async #load(id, where = "") {
+    this.store.room(id).reset(await messages(id, where));
+    this.store.touch(`room:${id}`);
   }
 
   /** Loads the page before the first message, or after the last one. @param {string} id @param {"before" | "after"} side */
   more(id, side) {
     return this.#once(`more ${id}`, async () => {
       const room = this.store.room(id);
-      const seq = side === "before" ? room.firstSeq : room.lastSeq;
-      const page = await api.get(`/conversations/${id}/messages?${side}=${seq}&limit=${PAGE}`);
+      const end = () => (side === "before" ? room.firstSeq : room.lastSeq);
+      const seq = end();
+      const page = await messages(id, `&${side}=${seq}`);
       // It was dropped meanwhile, for another part of the history.
-      if (seq !== (side === "before" ? room.firstSeq : room.lastSeq)) return;
+      if (seq !== end()) return;
       if (side === "before") room.prepend(page);
       else room.append(page);
       this.store.touch(`room:${id}`);
@@ -163,31 +175,35 @@ export class Client {
   /** A person's profile, asked for where it is not known. @param {string} id */
   person(id) {
     const known = this.store.people.get(id);
-    if (!known && this.connected) {
-      this.#once(`person ${id}`, async () => this.store.know(await api.get(`/users/${id}`))).catch(() => {
-        this.store.know({ id, username: null, display_name: "Somebody" });
-      });
-    }
+    if (!known && this.connected) this.#once(`person ${id}`, () => this.#askFor(id));
     return known;
   }
 
-  /** @param {Message} message @param {string} emoji */
-  async react(message, emoji) {
-    const mine = message.reactions.find((it) => it.emoji === emoji)?.user_ids.includes(this.user);
-    const path = `/messages/${message.id}/reactions/${encodeURIComponent(emoji)}`;
-    await (mine ? api.delete(path) : api.put(path));
+  /** @param {string} id */
+  async #askFor(id) {
+    try {
+      this.store.know(await api.get(`/users/${id}`));
+    } catch (/** @type {any} */ { code }) {
+      if (code === "not_found") return this.store.know({ id, username: null, display_name: "Somebody" });
+      await new Promise((done) => setTimeout(done, ASK_AGAIN));
+      this.store.touch("people");
+    }
   }
 
-  /** @param {Message} message @param {string} content */
-  async edit(message, content) {
-    this.apply({ type: "message_updated", message: await api.patch(`/messages/${message.id}`, { content }) });
+  /** @param {Message} message @param {string} emoji */
+  react({ id, reactions }, emoji) {
+    const mine = reactions.find((it) => it.emoji === emoji)?.user_ids.includes(this.user);
+    return api[mine ? "delete" : "put"](`/messages/${id}/reactions/${encodeURIComponent(emoji)}`);
+  }
+
+  /** @param {string} id @param {string} content */
+  async edit(id, content) {
+    this.apply({ type: "message_updated", message: await api.patch(`/messages/${id}`, { content }) });
   }
 
   /** @param {Message} message */
-  pin(message) {
-    return message.pinned_at
-      ? api.delete(`/messages/${message.id}/pin`)
-      : api.put(`/messages/${message.id}/pin`);
+  pin({ id, pinned_at }) {
+    return api[pinned_at ? "delete" : "put"](`/messages/${id}/pin`);
   }
 
   /** Takes in a conversation that a call has answered with. @param {Conversation} conversation */
@@ -198,7 +214,7 @@ export class Client {
 
   /** Asks for what changed; several wishes become one. */
   sync() {
-    this.#soon("sync", 100, () => this.#anew("sync", () => this.#sync()).catch(() => {}));
+    this.#soon("sync", 100, () => this.#syncAnew());
   }
 
   /** @param {"here" | "others" | "everywhere"} where */
@@ -207,7 +223,7 @@ export class Client {
     if (where === "others") return;
     // Offline it is forgotten all the same.
     await api.post("/auth/logout").catch(() => {});
-    this.ended();
+    await this.ended();
   }
 
   /** The session is over: nothing of it stays in this browser. */
@@ -219,42 +235,54 @@ export class Client {
     location.reload();
   }
 
-  /** @param {import("../types.js").Frame} frame */
+  /** @param {Frame} frame */
   apply(frame) {
     this.#grant(this.store.apply(frame));
   }
 
-  /** @param {import("../types.js").Frame} frame */
+  /** @param {Frame} frame */
   #frame(frame) {
+    const { message } = frame;
+    if (frame.type !== "new_message" || message.sender_id !== this.user) return this.apply(frame);
+    // Another tab, or this one before it was loaded again, may have sent it.
+    const drop = () => this.outbox.drop(message.client_message_id);
+    this.#confirmed(frame).then(drop, () => {});
+  }
+
+  /** Takes in a message of one's own. Done when it stands in its room: until then it stands in the outbox. @param {Frame} frame */
+  async #confirmed(frame) {
     this.apply(frame);
-    // Another tab, or this one before it was loaded again, has sent it.
-    if (frame.type === "new_message") this.outbox.drop(frame.message.client_message_id);
+    const { conversation_id: id, seq } = frame.message;
+    const room = this.store.rooms.get(id);
+    if (room?.loaded && !room.hasAfter && seq > room.lastSeq) await this.#heal(id);
   }
 
   /** @param {boolean} connected */
-  async #state(connected) {
+  #state(connected) {
     if (this.connected && !connected) this.store.disconnected();
     this.connected = connected;
     this.current = false;
-    for (const listener of this.onState) listener(connected);
+    for (const listener of this.onState) listener();
     this.outbox.online(connected);
-    if (!connected) return;
-    await this.#anew("sync", () => this.#sync()).catch(() => {});
+    if (connected) this.#syncAnew();
+  }
+
+  #syncAnew() {
+    this.#anew("sync", () => this.#sync()).catch(() => {});
   }
 
   async #sync() {
     let since = this.store.token ?? undefined;
-    let fresh = !since;
-    for (let more = true; more;) {
+    for (let [more, fresh] = [true, !since]; more;) {
       const frame = await this.socket.ask({ type: "sync", since }).catch((error) => {
         if (error.code !== "invalid_cursor") throw error;
-        this.store.token = null;
-        return null;
       });
       if (!frame) {
         [since, fresh] = [undefined, true];
         continue;
       }
+      // Until the last page conversations are missing that are one's own.
+      if (fresh) this.current = false;
       this.#grant(this.store.sync(/** @type {any} */ (frame), fresh));
       [since, fresh, more] = [frame.token, false, frame.has_more];
     }
@@ -266,18 +294,18 @@ export class Client {
     }
   }
 
-  /** Asks for what changed in a conversation since it was loaded. @param {string} id */
+  /** Asks for what changed in a conversation since it was loaded. @param {string} id @returns {Promise<void>} */
   #heal(id) {
     return this.#anew(`heal ${id}`, async () => {
       const room = this.store.room(id);
       for (let more = true; more;) {
         const changes = await api.get(`/conversations/${id}/changes?since=${room.version}`);
         if (changes.reset) {
-          room.reset(await api.get(`/conversations/${id}/messages?limit=${PAGE}`));
+          await this.#load(id);
           break;
         }
         changes.messages.sort(
-          (/** @type {Message} */ one, /** @type {Message} */ other) => one.seq - other.seq,
+          (/** @type {Message} */ one, /** @type {Message} */ next) => one.seq - next.seq,
         );
         for (const message of changes.messages) {
           // More came than these changes hold: the rest is a page of its own.
@@ -304,79 +332,67 @@ export class Client {
   /** @param {string} id */
   #tellDelivered(id) {
     this.#soon(`delivered ${id}`, TELL_EVERY, () => {
-      const conversation = this.conversation(id);
-      if (!conversation?.my || !this.connected || conversation.my.delivered_seq >= conversation.last_seq)
-        return;
-      this.socket.tell({ type: "message_delivered", conversation_id: id, seq: conversation.last_seq });
-      this.store.delivered(id, conversation.last_seq);
+      const { my, last_seq: seq } = this.conversation(id) ?? {};
+      if (!my || !seq || !this.connected || my.delivered_seq >= seq) return;
+      this.socket.tell({ type: "message_delivered", conversation_id: id, seq });
+      this.store.delivered(id, seq);
     });
   }
 
-  /** @param {Outgoing} entry @returns {Promise<Message>} */
+  /** @param {Outgoing} entry */
   async #send({ client_message_id, conversation_id, content, reply_to }) {
-    const frame = await this.socket.ask({
-      type: "send_message",
+    const message = {
       conversation_id,
       content,
       client_message_id,
       ...(reply_to && { reply_to: reply_to.id }),
-    });
-    const message = frame.message;
-    if (message.reply_to && reply_to) message.reply_to.excerpt ??= reply_to.excerpt;
-    this.apply(frame);
-    return message;
+    };
+    const frame = await this.socket.ask({ type: "send_message", ...message });
+    if (frame.message.reply_to && reply_to) frame.message.reply_to.excerpt ??= reply_to.excerpt;
+    await this.#confirmed(frame);
   }
 
   /** @param {string} id */
   async #showKept(id) {
-    const kept = await this.db?.shown(`room ${id}`).catch(() => null);
+    const page = await this.db?.shown(`room ${id}`).catch(() => null);
     const room = this.store.room(id);
-    if (!kept || room.loaded) return;
-    room.reset(kept);
+    if (!page || room.loaded) return;
+    room.reset(page);
     room.stale = true;
     this.store.touch(`room:${id}`);
   }
 
-  /** @param {Set<import("../core/store.js").Topic>} topics */
+  /** @param {Set<Topic>} topics */
   #keepSoon(topics) {
-    if (!this.db) return;
+    const { db, store } = this;
+    if (!db) return;
     for (const topic of topics) {
-      if (!topic.startsWith("room:")) continue;
-      const id = topic.slice(5);
-      const room = this.store.rooms.get(id);
+      const id = topic.startsWith("room:") ? topic.slice(5) : "";
+      const room = store.rooms.get(id);
       if (!room?.loaded || room.hasAfter) continue;
       this.#soon(`keep ${id}`, KEEP_AFTER, () => {
         const items = room.messages.slice(-KEPT);
-        const page = {
-          items,
-          has_before: room.hasBefore || items.length < room.messages.length,
-          has_after: false,
-          version: room.version,
-        };
-        this.db?.show(`room ${id}`, page).catch(() => {});
+        const has_before = room.hasBefore || items.length < room.messages.length;
+        const page = { items, has_before, has_after: false, version: room.version };
+        db.show(`room ${id}`, page).catch(() => {});
       });
     }
-    if (this.store.me)
-      this.#soon("keep", KEEP_AFTER, () => this.db?.show("store", this.store.snapshot()).catch(() => {}));
+    if (store.me) this.#soon("keep", KEEP_AFTER, () => db.show("store", store.snapshot()).catch(() => {}));
   }
 
   /** @param {string} what @param {number} wait @param {() => void} work */
   #soon(what, wait, work) {
-    if (this.timers.has(what)) return;
-    this.timers.set(
-      what,
-      setTimeout(() => {
-        this.timers.delete(what);
-        work();
-      }, wait),
-    );
+    if (this.waiting.has(what)) return;
+    this.waiting.add(what);
+    setTimeout(() => {
+      this.waiting.delete(what);
+      work();
+    }, wait);
   }
 
   /**
    * Does what was asked for after it was asked for: what is under way may have been answered before.
-   * @param {string} what
-   * @param {() => Promise<void>} work
-   * @returns {Promise<void>}
+   * @param {string} what @param {() => Promise<void>} work @returns {Promise<void>}
    */
   #anew(what, work) {
     if (this.running.has(what)) this.again.add(what);
@@ -390,23 +406,27 @@ export class Client {
 
   /** @template T @param {string} what @param {() => Promise<T>} work @returns {Promise<T>} */
   #once(what, work) {
-    let running = this.running.get(what);
-    if (!running) {
-      running = work().finally(() => this.running.delete(what));
-      this.running.set(what, running);
-    }
+    const running = this.running.get(what) ?? work().finally(() => this.running.delete(what));
+    this.running.set(what, running);
     return running;
   }
 }
 
 /** Makes an account, or signs in to one. @param {"register" | "login"} how @param {Record<string, string>} fields */
 export async function enter(how, fields) {
-  const { ask } = await import("./api.js");
   signIn(await ask("POST", `/auth/${how}`, { ...fields, device_name: deviceName() }));
 }
 
-/** @param {string} code */
-export const joinByInvite = (code) => call("POST", `/invites/${encodeURIComponent(code)}/join`);
+/** @param {string} id @param {string} where @returns {Promise<Page>} */
+const messages = (id, where) => api.get(`/conversations/${id}/messages?limit=${PAGE}${where}`);
+
+/** Keeps something for the next page, or removes it. Where there is no room it is done without. @param {string} key @param {string | null} value */
+function keep(key, value) {
+  try {
+    if (value === null) localStorage.removeItem(key);
+    else localStorage.setItem(key, value);
+  } catch {}
+}
 
 /** What the list of devices calls this browser. */
 function deviceName() {
@@ -418,13 +438,8 @@ function deviceName() {
 }
 
 /** 128 random bits. */
-function randomId() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
-    byte.toString(16).padStart(2, "0"),
-  ).join("");
-}
+const randomId = () =>
+  [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
-/** Where the browser keeps nothing, as in some private windows. @returns {import("../core/outbox.js").Shelf} */
-function nowhere() {
-  return { put: async () => {}, delete: async () => {}, all: async () => [] };
-}
+/** Where the browser keeps nothing, as in some private windows. @type {Shelf} */
+const nowhere = { put: async () => {}, delete: async () => {}, all: async () => [] };

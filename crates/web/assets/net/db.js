@@ -1,7 +1,5 @@
 /** What is kept in the browser's IndexedDB: the outbox, and what was shown last. */
 
-/** @typedef {import("../types.js").Outgoing} Outgoing */
-
 const OUTBOX = "outbox";
 const SHOWN = "shown";
 
@@ -40,7 +38,7 @@ export class Database {
     this.db = db;
     // Another tab erases it: that waits for nobody.
     db.onversionchange = () => db.close();
-    /** @type {import("../core/outbox.js").Shelf} */
+    /** @type {Shelf} */
     this.outbox = {
       put: (entry) => this.#write(OUTBOX, (store) => store.put(entry)),
       delete: (id) => this.#write(OUTBOX, (store) => store.delete(id)),

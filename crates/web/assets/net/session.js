@@ -12,6 +12,8 @@
 const KEY = "kith.session";
 /** A token is renewed when it has less than this left. */
 const EARLY = 90_000;
+/** How long an answer may take, in milliseconds, before the server is taken to be away. */
+export const PATIENCE = 15_000;
 
 /** The session has ended: the refresh token is not good any more. */
 export class SignedOut extends Error {}
@@ -44,13 +46,9 @@ export function onChange(listener) {
   });
 }
 
-/**
- * A token that is good for a while.
- * @param {string} [refused] one that the server did not take
- */
+/** A token that is good for a while. @param {string} [refused] one that the server did not take */
 export async function token(refused) {
-  const good = current(refused);
-  return good ?? exclusively(async () => current(refused) ?? refresh());
+  return current(refused) ?? exclusively(async () => current(refused) ?? refresh());
 }
 
 /** @param {string} [refused] */
@@ -67,6 +65,7 @@ async function refresh() {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ refresh_token: kept.refresh_token }),
+    signal: AbortSignal.timeout(PATIENCE),
   });
   if (answer.status === 401) {
     forget();
@@ -81,10 +80,6 @@ async function refresh() {
 /**
  * Locks exist in secure contexts alone, as over TLS. Elsewhere tabs may exchange the same token at the
  * same time: the server gives both the same pair.
- * @template T
- * @param {() => Promise<T>} work
- * @returns {Promise<T>}
+ * @template T @param {() => Promise<T>} work @returns {Promise<T>}
  */
-function exclusively(work) {
-  return navigator.locks ? navigator.locks.request(KEY, work) : work();
-}
+const exclusively = (work) => (navigator.locks ? navigator.locks.request(KEY, work) : work());

@@ -3,12 +3,8 @@
 import { backoff } from "../core/backoff.js";
 import { Refused } from "../core/outbox.js";
 import { call } from "./api.js";
-import { SignedOut, token } from "./session.js";
+import { PATIENCE, SignedOut, token } from "./session.js";
 
-/** @typedef {import("../types.js").Frame} Frame */
-
-/** How long an answer may take before the connection is taken for dead. */
-const PATIENCE = 15_000;
 /** How often an idle connection is tried. */
 const PULSE = 25_000;
 /** The server has signed this session out. */
@@ -53,11 +49,7 @@ export class Socket {
     }
   }
 
-  /**
-   * Sends a command, and waits for its answer.
-   * @param {Frame} frame
-   * @returns {Promise<Frame>}
-   */
+  /** Sends a command, and waits for its answer. @param {Frame} frame @returns {Promise<Frame>} */
   ask(frame) {
     return new Promise((resolve, reject) => {
       if (!this.ready || !this.socket) return reject(new Refused("disconnected", "There is no connection."));
@@ -85,6 +77,8 @@ export class Socket {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     const socket = new WebSocket(`${scheme}://${location.host}/v1/ws?ticket=${encodeURIComponent(ticket)}`);
     this.socket = socket;
+    // It opens soon, or is given up.
+    this.timer = setTimeout(() => this.socket === socket && this.#lost(), PATIENCE);
     socket.onmessage = ({ data }) => this.socket === socket && this.#heard(JSON.parse(data));
     socket.onclose = ({ code, reason }) => {
       if (this.socket !== socket) return;
@@ -95,6 +89,7 @@ export class Socket {
   /** @param {Frame} frame */
   #heard(frame) {
     if (frame.type === "ready") {
+      clearTimeout(this.timer);
       this.ready = true;
       this.attempt = 0;
       this.on.state(true);

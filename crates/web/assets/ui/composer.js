@@ -1,22 +1,13 @@
 /** Where one writes: text that grows, what it answers or changes, drafts, and the names of the mentioned. */
 
-import { attempt, fill, h, icon, iconButton } from "./dom.js";
+import { NOTHING, quoted, written } from "../core/draft.js";
+import { attempt, every, fill, h, icon, iconButton, refill, stamp } from "./dom.js";
 import { nameOf } from "./people.js";
-
-/** @typedef {import("../net/client.js").Client} Client */
-/** @typedef {import("../types.js").Message} Message */
-/** @typedef {import("../types.js").Member} Member */
 
 /** Typing is said again this often. */
 const SAY_TYPING = 3_000;
 /** A message holds this many characters. */
 const LONGEST = 4_000;
-
-/** @param {string} user @param {string} id */
-const draftKey = (user, id) => `kith.draft.${user}.${id}`;
-
-/** @param {string} user @param {string} id */
-export const draftOf = (user, id) => localStorage.getItem(draftKey(user, id)) ?? "";
 
 export class Composer {
   /**
@@ -31,37 +22,22 @@ export class Composer {
     this.client = client;
     this.id = id;
     this.on = on;
-    /** @type {Message | null} */
-    this.answered = null;
-    /** @type {Message | null} */
-    this.edited = null;
+    this.draft = client.draft(id);
     this.saidTyping = 0;
     this.input = h("textarea", {
-      rows: "1",
+      rows: 1,
       placeholder: "Message",
       "aria-label": "Message",
-      maxlength: String(LONGEST),
+      maxlength: LONGEST,
       input: () => this.#typed(),
-      keydown: (/** @type {KeyboardEvent} */ event) => this.#key(event),
+      keydown: (event) => this.#key(event),
       blur: () => this.#stopTyping(),
     });
-    this.above = h("div", { class: "composer-above", hidden: true });
-    this.names = h("ul", {
-      class: "names",
-      role: "listbox",
-      "aria-label": "People to mention",
-      hidden: true,
-    });
+    this.above = h("div.composer-above");
+    this.names = h("ul.names", { role: "listbox", "aria-label": "People to mention" });
     this.button = iconButton("send", "Send", () => this.#send(), "send");
-    this.button.disabled = true;
-    this.element = h(
-      "div",
-      { class: "composer" },
-      this.names,
-      this.above,
-      h("div", { class: "composer-row" }, this.input, this.button),
-    );
-    this.#restoreDraft();
+    this.element = h("div.composer", this.names, this.above, h("div.composer-row", this.input, this.button));
+    this.#show();
   }
 
   focus() {
@@ -71,28 +47,24 @@ export class Composer {
 
   /** @param {Message} message */
   answer(message) {
-    this.#clear(this.edited ? "" : this.input.value);
-    this.answered = message;
-    this.#showAbove("reply", `Reply to ${nameOf(this.client, message.sender_id)}`, message.content ?? "");
+    this.#set({ ...this.draft, answers: quoted(message), edits: null });
     this.input.focus();
   }
 
   /** @param {Message} message */
-  edit(message) {
-    this.#clear(message.content ?? "");
-    this.edited = message;
-    this.#showAbove("edit", "Edit message", message.content ?? "");
+  edit({ id, content }) {
+    const text = content ?? "";
+    this.#set({ ...this.draft, edits: { id, before: text, text } });
     this.input.focus();
   }
 
-  /** Gives up what it answers or changes. Says whether there was such. */
+  /** Gives up what it changes or answers. Says whether there was such. */
   escape() {
-    if (!this.names.hidden) {
-      this.names.hidden = true;
-      return true;
-    }
-    if (!this.answered && !this.edited) return false;
-    this.#clear(this.edited ? draftOf(this.client.user, this.id) : this.input.value);
+    const { answers, edits } = this.draft;
+    if (!this.names.hidden) this.names.hidden = true;
+    else if (edits) this.#set({ ...this.draft, edits: null });
+    else if (answers) this.#set({ ...this.draft, answers: null });
+    else return false;
     return true;
   }
 
@@ -100,49 +72,56 @@ export class Composer {
     this.#stopTyping();
   }
 
-  #restoreDraft() {
-    this.input.value = draftOf(this.client.user, this.id);
-    this.button.disabled = !this.input.value.trim();
-    queueMicrotask(() => this.#grow());
-  }
-
-  /** @param {string} text */
-  #clear(text) {
-    this.answered = this.edited = null;
-    this.above.hidden = this.names.hidden = true;
-    this.input.value = text;
-    this.button.disabled = !text.trim();
-    this.#grow();
-  }
-
-  /** @param {string} shape @param {string} title @param {string} text */
-  #showAbove(shape, title, text) {
-    fill(
-      this.above,
-      icon(shape),
-      h("span", { class: "above-text" }, h("strong", null, title), h("span", null, text)),
+  /** Says what is answered or changed. */
+  renderAbove() {
+    const { answers, edits } = this.draft;
+    this.above.hidden = !answers && !edits;
+    const title = edits ? "Edit message" : answers && `Reply to ${nameOf(this.client, answers.sender_id)}`;
+    const text = edits ? edits.before : answers?.excerpt;
+    refill(this.above, stamp(title, text), () => [
+      icon(edits ? "edit" : "reply"),
+      h("span.above-text", h("strong", title), h("span", { dir: "auto" }, text)),
       iconButton("close", "Cancel", () => this.escape()),
-    );
-    this.above.hidden = false;
+    ]);
+  }
+
+  /** @param {Draft} draft */
+  #set(draft) {
+    this.#keep(draft);
+    this.#show();
+  }
+
+  /** @param {Draft} draft */
+  #keep(draft) {
+    this.draft = draft;
+    this.client.keepDraft(this.id, draft);
+  }
+
+  #show() {
+    this.input.readOnly = false;
+    this.input.value = written(this.draft);
+    this.names.hidden = true;
+    this.renderAbove();
+    this.#grow();
   }
 
   #grow() {
-    // Where it is so by itself (see the style sheet).
+    this.button.disabled = !this.input.value.trim();
+    // Where it grows by itself (see the style sheet).
     if (CSS.supports("field-sizing", "content")) return;
-    this.input.style.height = "auto";
-    this.input.style.height = `${this.input.scrollHeight}px`;
+    queueMicrotask(() => {
+      this.input.style.height = "auto";
+      this.input.style.height = `${this.input.scrollHeight}px`;
+    });
   }
 
   #typed() {
-    this.#grow();
     const text = this.input.value;
-    this.button.disabled = !text.trim();
-    if (this.edited) return;
-    const key = draftKey(this.client.user, this.id);
-    if (text) localStorage.setItem(key, text);
-    else localStorage.removeItem(key);
-    this.#sayTyping(Boolean(text.trim()));
+    const { edits } = this.draft;
+    this.#keep(edits ? { ...this.draft, edits: { ...edits, text } } : { ...this.draft, text });
+    this.#grow();
     this.#suggest();
+    if (!edits) this.#sayTyping(Boolean(text.trim()));
   }
 
   /** @param {boolean} types */
@@ -158,23 +137,23 @@ export class Composer {
     this.saidTyping = 0;
   }
 
-  async #send() {
+  #send() {
     const content = this.input.value.trim();
-    if (!content) return;
-    const { answered, edited } = this;
+    if (!content || this.input.readOnly) return;
     // The server ends the typing of who sends.
     this.saidTyping = 0;
-    if (edited) {
-      this.#clear(draftOf(this.client.user, this.id));
-      if (content !== edited.content) await attempt(() => this.client.edit(edited, content));
-      return;
-    }
-    this.client.write(this.id, content, answered);
-    // It is kept as a message now.
-    localStorage.removeItem(draftKey(this.client.user, this.id));
-    this.#clear("");
+    if (this.draft.edits) return this.#change(this.draft.edits, content);
+    this.client.write(this.id, this.draft);
+    this.#set(NOTHING);
     this.input.focus();
     this.on.sent();
+  }
+
+  /** Changes a message. What was typed stays until the server has it. @param {NonNullable<Draft["edits"]>} edits @param {string} content */
+  async #change(edits, content) {
+    this.input.readOnly = this.button.disabled = true;
+    const done = content === edits.before || (await attempt(() => this.client.edit(edits.id, content)));
+    if (this.draft.edits === edits) this.#set(done ? { ...this.draft, edits: null } : this.draft);
   }
 
   /** @param {KeyboardEvent} event */
@@ -191,57 +170,50 @@ export class Composer {
     }
   }
 
+  /** What stands behind the @ that one is typing. */
+  #prefix() {
+    const before = this.input.value.slice(0, this.input.selectionStart);
+    return /(?:^|\s)@([A-Za-z0-9_.-]{0,32})$/.exec(before)?.[1];
+  }
+
   async #suggest() {
-    const before = this.input.value.slice(0, this.input.selectionStart ?? 0);
-    const prefix = /(?:^|\s)@([A-Za-z0-9_.-]{0,32})$/.exec(before)?.[1];
-    if (prefix === undefined) {
-      this.names.hidden = true;
-      return;
-    }
-    const members = await this.on.members().catch(() => []);
-    const text = prefix.toLowerCase();
+    const prefix = this.#prefix();
+    const members = prefix === undefined ? [] : await this.on.members().catch(() => []);
+    if (prefix !== this.#prefix()) return;
+    const text = prefix?.toLowerCase() ?? "";
+    const begins = (/** @type {string} */ name) => name.toLowerCase().startsWith(text);
     const found = members
-      .filter(
-        (it) =>
-          it.user_id !== this.client.user &&
-          it.username &&
-          (it.username.toLowerCase().startsWith(text) || it.display_name.toLowerCase().startsWith(text)),
-      )
+      .filter((it) => it.user_id !== this.client.user)
+      .filter((it) => it.username && (begins(it.username) || begins(it.display_name)))
       .slice(0, 6);
     // Whoever has typed the whole name means to go on.
     const whole = found.length === 1 && found[0].username?.toLowerCase() === text;
     this.names.hidden = !found.length || whole;
     fill(
       this.names,
-      ...found.map((it, index) =>
-        h(
-          "li",
-          {
-            role: "option",
-            "aria-selected": String(index === 0),
-            "data-name": it.username,
-            pointerdown: (/** @type {Event} */ event) => {
-              event.preventDefault();
-              this.#mention(it.username ?? "", prefix);
-            },
-          },
-          h("strong", null, it.display_name),
-          ` @${it.username}`,
-        ),
-      ),
+      found.map((it, index) => this.#name(it, index === 0)),
     );
-    this.prefix = prefix;
+  }
+
+  /** @param {Member} member @param {boolean} chosen */
+  #name({ username, display_name }, chosen) {
+    const pointerdown = (/** @type {Event} */ event) => {
+      event.preventDefault();
+      this.#mention(username ?? "");
+    };
+    const about = { role: "option", "aria-selected": String(chosen), "data-name": username, pointerdown };
+    return h("li", about, h("strong", { dir: "auto" }, display_name), ` @${username}`);
   }
 
   /** @param {KeyboardEvent} event */
   #namesKey(event) {
-    const options = /** @type {HTMLElement[]} */ ([...this.names.children]);
-    const chosen = options.findIndex((it) => it.getAttribute("aria-selected") === "true");
+    const options = every(this.names, "li");
+    const chosen = options.findIndex((it) => it.ariaSelected === "true");
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       const next = (chosen + (event.key === "ArrowDown" ? 1 : options.length - 1)) % options.length;
-      options.forEach((it, index) => it.setAttribute("aria-selected", String(index === next)));
+      options.forEach((it, index) => (it.ariaSelected = String(index === next)));
     } else if (event.key === "Enter" || event.key === "Tab") {
-      this.#mention(options[chosen]?.dataset.name ?? "", this.prefix ?? "");
+      this.#mention(options[chosen]?.dataset.name ?? "");
     } else {
       return false;
     }
@@ -249,11 +221,10 @@ export class Composer {
     return true;
   }
 
-  /** @param {string} name @param {string} prefix */
-  #mention(name, prefix) {
-    const at = this.input.selectionStart ?? 0;
-    this.input.setRangeText(`${name} `, at - prefix.length, at, "end");
-    this.names.hidden = true;
+  /** @param {string} name */
+  #mention(name) {
+    const at = this.input.selectionStart;
+    this.input.setRangeText(`${name} `, at - (this.#prefix()?.length ?? 0), at, "end");
     this.#typed();
   }
 }

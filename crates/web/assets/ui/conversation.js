@@ -1,17 +1,13 @@
 /** One conversation: its head, its history, where one writes, and the panel beside it. */
 
+import { api, listOf } from "../net/api.js";
 import { Composer } from "./composer.js";
 import { confirm, messageDetails } from "./dialogs.js";
-import { attempt, fill, h, iconButton, toast } from "./dom.js";
-import { menu } from "./emoji.js";
-import { Panel } from "./panel.js";
-import { avatar, isOnline, subtitleOf, titleOf, typingLine } from "./people.js";
+import { attempt, copy, fill, h, iconButton, reason, refill, stamp, toast } from "./dom.js";
+import { menu } from "./menu.js";
+import { Panel, leads } from "./panel.js";
+import { isOnline, pictureOf, subtitleOf, titleOf, typingLine } from "./people.js";
 import { Timeline } from "./timeline.js";
-import { api } from "../net/api.js";
-
-/** @typedef {import("./shell.js").Shell} Shell */
-/** @typedef {import("../types.js").Message} Message */
-/** @typedef {import("../types.js").Member} Member */
 
 /** One's own message may be edited for so long. */
 const EDITABLE = 15 * 60_000;
@@ -28,23 +24,23 @@ export class ConversationView {
     this.highlighted = null;
     /** @type {Panel | null} */
     this.panel = null;
-    /** @type {Promise<Member[]> | undefined} */
-    this.memberList = undefined;
+    /** Those who can be mentioned, once they were asked for. @type {Promise<Member[]> | null} */
+    this.memberList = null;
     this.memberCount = 0;
+    /** Whether its messages were asked for, by this connection. */
+    this.asked = false;
     this.timeline = new Timeline(this);
     this.composer = new Composer(this.client, id, {
       sent: () => this.#sent(),
       lastOwn: () =>
-        [...(this.room?.messages ?? [])]
-          .reverse()
-          .find((it) => it.sender_id === this.client.user && this.mayEdit(it)),
-      members: () => this.members(),
+        this.room?.messages.findLast((it) => it.sender_id === this.client.user && this.mayEdit(it)),
+      members: () => this.#members(),
     });
-    this.head = h("header", { class: "bar" });
-    this.typing = h("div", { class: "typing-line", "aria-live": "polite" });
-    this.foot = h("div", { class: "foot-area" });
-    this.column = h("section", { class: "column" }, this.head, this.timeline.element, this.typing, this.foot);
-    this.element = h("div", { class: "conversation" }, this.column);
+    this.head = h("header.bar");
+    this.typing = h("div.typing-line", { "aria-live": "polite" });
+    this.foot = h("div.foot-area");
+    this.column = h("section.column", this.head, this.timeline.element, this.typing, this.foot);
+    this.element = h("div.conversation", this.column);
     this.onFocus = () => this.seen();
     addEventListener("focus", this.onFocus);
   }
@@ -67,35 +63,35 @@ export class ConversationView {
     this.#render();
     if (this.room?.loaded) this.#atFirst();
     this.#load();
-    this.focus();
+    this.composer.focus();
   }
 
   close() {
     removeEventListener("focus", this.onFocus);
     clearTimeout(this.typingTimer);
+    clearTimeout(this.highlightTimer);
     this.composer.close();
     this.timeline.close();
   }
 
-  focus() {
-    this.composer.focus();
-  }
-
   /** The connection is here again. */
   connected() {
+    this.asked = false;
     this.#load();
   }
 
-  /** @param {Set<import("../core/store.js").Topic>} topics */
+  /** @param {Set<Topic>} topics */
   changed(topics) {
+    const here = topics.has(`room:${this.id}`);
+    const people = topics.has("people");
     this.#noteRead();
-    if (topics.has("list") || topics.has("people") || topics.has("blocks") || topics.has(`room:${this.id}`))
-      this.#render();
-    if (topics.has(`room:${this.id}`) || topics.has("people")) {
+    this.#load();
+    if (here || people || topics.has("list") || topics.has("blocks")) this.#render();
+    if (here || people) {
       this.timeline.render();
       this.seen();
     }
-    if (topics.has(`typing:${this.id}`) || topics.has("people")) this.#renderTyping();
+    if (people || topics.has(`typing:${this.id}`)) this.#renderTyping();
   }
 
   /** Whatever is on the screen of somebody who looks has been read. */
@@ -107,11 +103,9 @@ export class ConversationView {
   /** Says whether Esc meant something here. */
   escape() {
     if (this.composer.escape()) return true;
-    if (this.panel) {
-      this.togglePanel();
-      return true;
-    }
-    return false;
+    const open = Boolean(this.panel);
+    if (open) this.togglePanel();
+    return open;
   }
 
   /** @param {"before" | "after"} side */
@@ -120,7 +114,7 @@ export class ConversationView {
   }
 
   async toEnd() {
-    if (this.room?.hasAfter) await attempt(() => this.client.open(this.id));
+    await attempt(() => this.client.toEnd(this.id));
     this.timeline.follow();
     this.seen();
   }
@@ -138,74 +132,51 @@ export class ConversationView {
   }
 
   /** @param {Message} message */
-  mayEdit(message) {
-    return (
-      !message.deleted_at &&
-      message.message_type === "text" &&
-      Date.now() - Date.parse(message.created_at) < EDITABLE
-    );
+  mayEdit({ deleted_at, message_type, created_at }) {
+    return !deleted_at && message_type === "text" && Date.now() - Date.parse(created_at) < EDITABLE;
   }
 
   /** @param {Message} message @param {HTMLElement} beside */
   menu(message, beside) {
-    const role = this.conversation?.my?.role;
-    const leads = role === "admin" || role === "owner";
+    const leading = leads(this.conversation?.my?.role);
     const own = message.sender_id === this.client.user;
-    const items = [
-      {
-        label: "Copy text",
-        choose: () => void navigator.clipboard?.writeText(message.content ?? "").then(() => toast("Copied.")),
-      },
+    const pin = () => attempt(() => this.client.pin(message));
+    const remove = async () => {
+      if (await confirm("Delete this message for everyone?", "Delete"))
+        attempt(() => api.delete(`/messages/${message.id}`));
+    };
+    menu(beside, [
+      { label: "Copy text", choose: () => copy(message.content ?? "") },
       { label: "Details", choose: () => messageDetails(this.client, message) },
-      (leads || !this.isGroup) && {
-        label: message.pinned_at ? "Unpin" : "Pin",
-        choose: () => void attempt(() => this.client.pin(message)),
-      },
-      (own || (leads && this.isGroup)) && {
-        label: "Delete for everyone",
-        danger: true,
-        choose: () => this.#delete(message),
-      },
-    ];
-    menu(
-      beside,
-      items.filter((item) => item !== false),
-    );
-  }
-
-  /** Up to a few hundred members, those who joined first. @returns {Promise<Member[]>} */
-  async members() {
-    if (!this.isGroup) {
-      const peer = this.conversation?.peer;
-      return peer
-        ? [
-            {
-              user_id: peer.id,
-              username: peer.username,
-              display_name: peer.display_name,
-              role: "member",
-              joined_at: "",
-            },
-          ]
-        : [];
-    }
-    this.memberList ??= allMembers(this.id);
-    return this.memberList;
+      (leading || !this.isGroup) && { label: message.pinned_at ? "Unpin" : "Pin", choose: pin },
+      (own || (leading && this.isGroup)) && { label: "Delete for everyone", kind: "danger", choose: remove },
+    ]);
   }
 
   togglePanel() {
     this.panel?.element.remove();
     this.panel = this.panel ? null : new Panel(this);
     if (this.panel) this.element.append(this.panel.element);
-    else this.focus();
-    this.element.classList.toggle("with-panel", Boolean(this.panel));
+    else this.composer.focus();
+  }
+
+  /** @returns {Promise<Member[]>} */
+  #members() {
+    const { peer } = this.conversation ?? {};
+    if (peer) return Promise.resolve([{ ...peer, user_id: peer.id, role: "member" }]);
+    this.memberList ??= listOf(`/conversations/${this.id}/members`).catch((error) => {
+      this.memberList = null;
+      throw error;
+    });
+    return this.memberList;
   }
 
   async #load() {
-    if (!this.client.connected && this.room?.loaded) return;
     const first = !this.room?.loaded;
-    await this.client.open(this.id).catch((/** @type {any} */ error) => {
-      if (error.code !== "disconnected") toast(error.message);
+    if (this.asked || !this.conversation || !(first || this.client.connected)) return;
+    this.asked = true;
+    await this.client.open(this.id).catch((error) => {
+      if (error.code !== "disconnected") toast(reason(error));
     });
     if (first && this.room?.loaded) this.#atFirst();
   }
@@ -213,8 +184,9 @@ export class ConversationView {
   /** At first one sees what one has not read yet, or the end. */
   #atFirst() {
     this.timeline.follow();
-    const line = this.timeline.list.querySelector(".line");
-    if (line && this.timeline.scroller.scrollHeight > this.timeline.scroller.clientHeight) {
+    const { list, scroller } = this.timeline;
+    const line = list.querySelector(".line");
+    if (line && scroller.scrollHeight > scroller.clientHeight) {
       this.timeline.following = false;
       line.scrollIntoView({ block: "center" });
     }
@@ -232,92 +204,53 @@ export class ConversationView {
     else this.timeline.follow();
   }
 
-  /** @param {Message} message */
-  async #delete(message) {
-    if (await confirm("Delete this message for everyone?", "Delete")) {
-      await attempt(() => api.delete(`/messages/${message.id}`));
-    }
-  }
-
   #render() {
-    const conversation = this.conversation;
+    const { conversation } = this;
     if (!conversation) return;
     this.#renderHead(conversation);
     this.#renderFoot(conversation);
+    this.composer.renderAbove();
     this.panel?.changed();
     // Somebody came or went.
-    if (this.memberCount !== conversation.member_count) this.memberList = undefined;
+    if (this.memberCount !== conversation.member_count) this.memberList = null;
     this.memberCount = conversation.member_count;
   }
 
-  /** @param {import("../types.js").Conversation} conversation */
+  /** @param {Conversation} conversation */
   #renderHead(conversation) {
     const title = titleOf(this.client, conversation);
     const online = isOnline(this.client, conversation.peer?.id);
     const under = subtitleOf(this.client, conversation);
-    const stamp = [title, under, online].join("\u0000");
-    if (this.head.dataset.stamp === stamp) return;
-    this.head.dataset.stamp = stamp;
-    fill(
-      this.head,
+    const toggle = () => this.togglePanel();
+    refill(this.head, stamp(title, under, online), () => [
       iconButton("back", "Back to the list", () => this.shell.go(null), "back"),
       h(
-        "button",
-        { type: "button", class: "head-button", title: "Details", click: () => this.togglePanel() },
-        h(
-          "span",
-          { class: "picture" },
-          avatar(conversation.peer?.id ?? conversation.id, title, conversation.kind),
-          online && h("span", { class: "dot" }),
-        ),
-        h(
-          "span",
-          { class: "head-text" },
-          h("h2", null, title),
-          h("span", { class: online ? "online" : "muted" }, under),
-        ),
+        "button.head-button",
+        { title: "Details", click: toggle },
+        pictureOf(this.client, conversation),
+        h("span.head-text", h("h2", { dir: "auto" }, title), h(`span.${online ? "online" : "muted"}`, under)),
       ),
-      iconButton("info", "Details", () => this.togglePanel()),
-    );
+      iconButton("info", "Details", toggle),
+    ]);
   }
 
-  /** @param {import("../types.js").Conversation} conversation */
-  #renderFoot(conversation) {
-    const blocked = conversation.peer && this.client.store.blocks.has(conversation.peer.id);
-    const closed = conversation.posting === "admins" && conversation.my?.role === "member";
-    const gone =
-      conversation.kind === "direct" && (!conversation.peer || conversation.peer.username === null);
-    const why = blocked
-      ? "You have blocked this person."
-      : closed
-        ? "Only admins write here."
-        : gone
-          ? "This account is gone."
-          : "";
-    if (this.foot.dataset.why === why) return;
-    this.foot.dataset.why = why;
-    fill(this.foot, why ? h("p", { class: "closed" }, why) : this.composer.element);
+  /** @param {Conversation} conversation */
+  #renderFoot({ kind, peer, posting, my }) {
+    const why =
+      peer && this.client.store.blocks.has(peer.id)
+        ? "You have blocked this person."
+        : posting === "admins" && my?.role === "member"
+          ? "Only admins write here."
+          : kind === "direct" && (!peer || peer.username === null)
+            ? "This account is gone."
+            : "";
+    refill(this.foot, why, () => (why ? h("p.closed", why) : this.composer.element));
   }
 
   #renderTyping() {
     clearTimeout(this.typingTimer);
-    const line = typingLine(this.client, this.id, this.isGroup) && typingLine(this.client, this.id, true);
-    if (this.typing.textContent !== line) this.typing.textContent = line;
+    const line = typingLine(this.client, this.id, true);
+    if (this.typing.textContent !== line) fill(this.typing, line);
     if (line) this.typingTimer = setTimeout(() => this.#renderTyping(), 1_000);
   }
-}
-
-/** @param {string} id @returns {Promise<Member[]>} */
-export async function allMembers(id) {
-  /** @type {Member[]} */
-  const members = [];
-  let cursor = "";
-  do {
-    const page = await api.get(
-      `/conversations/${id}/members?limit=100${cursor && `&cursor=${encodeURIComponent(cursor)}`}`,
-    );
-    members.push(...page.items);
-    cursor = page.next_cursor ?? "";
-  } while (cursor && members.length < 500);
-  return members;
 }

@@ -2,35 +2,25 @@
 
 import { api } from "../net/api.js";
 import { attempt, fill, h, icon, iconButton } from "./dom.js";
+import { check, empty, field, form, listing, row } from "./forms.js";
 import { moment } from "./format.js";
 import { avatar, nameOf } from "./people.js";
-import { field } from "./sign-in.js";
 
-/** @typedef {import("./shell.js").Shell} Shell */
-/** @typedef {import("../net/client.js").Client} Client */
-/** @typedef {import("../types.js").Profile} Profile */
-
-/**
- * Opens a window. It goes when it is closed.
- * @param {string} title
- * @param {...import("./dom.js").Child} children
- */
+/** Opens a window. It goes when it is closed. @param {string} title @param {...Child} children */
 export function dialog(title, ...children) {
   const element = h(
     "dialog",
     {
       "aria-label": title,
-      close: () => element.remove(),
-      click: (/** @type {Event} */ event) => event.target === element && element.close(),
+      close: ({ currentTarget }) => currentTarget.remove(),
+      click: ({ target, currentTarget }) => target === currentTarget && currentTarget.close(),
     },
     h(
-      "div",
-      { class: "dialog-body" },
+      "div.dialog-body",
       h(
-        "header",
-        { class: "dialog-head" },
-        h("h2", null, title),
-        iconButton("close", "Close", () => element.close()),
+        "header.dialog-head",
+        h("h2", { dir: "auto" }, title),
+        iconButton("close", "Close", ({ currentTarget }) => currentTarget.closest("dialog")?.close()),
       ),
       ...children,
     ),
@@ -43,50 +33,23 @@ export function dialog(title, ...children) {
 /** @param {string} question @param {string} yes @returns {Promise<boolean>} */
 export function confirm(question, yes) {
   return new Promise((resolve) => {
-    let answer = false;
-    const choose = () => {
-      answer = true;
-      element.close();
-    };
     const element = dialog(
       question,
       h(
-        "div",
-        { class: "buttons" },
-        h("button", { type: "button", class: "secondary", click: () => element.close() }, "Cancel"),
-        h("button", { type: "button", class: "primary danger", autofocus: true, click: choose }, yes),
+        "div.buttons",
+        h("button.secondary", { click: () => element.close() }, "Cancel"),
+        h("button.primary.danger", { autofocus: true, click: () => element.close("yes") }, yes),
       ),
     );
-    element.addEventListener("close", () => resolve(answer));
+    element.addEventListener("close", () => resolve(element.returnValue === "yes"));
   });
 }
 
 /** @param {Shell} shell */
 export function newConversation(shell) {
-  const choice = (
-    /** @type {string} */ shape,
-    /** @type {string} */ title,
-    /** @type {string} */ text,
-    /** @type {() => void} */ open,
-  ) =>
-    h(
-      "button",
-      {
-        type: "button",
-        class: "row choice",
-        click: () => {
-          element.close();
-          open();
-        },
-      },
-      icon(shape),
-      h(
-        "span",
-        { class: "row-text" },
-        h("span", { class: "row-title" }, title),
-        h("span", { class: "row-line" }, text),
-      ),
-    );
+  /** @param {string} shape @param {string} title @param {string} text @param {() => void} open */
+  const choice = (shape, title, text, open) =>
+    row("button.choice", { click: () => (element.close(), open()) }, icon(shape), title, text);
   const element = dialog(
     "New conversation",
     choice("plus", "Chat", "With one person", () => newChat(shell)),
@@ -98,124 +61,84 @@ export function newConversation(shell) {
 
 /** @param {Shell} shell */
 function newChat(shell) {
-  const picker = peoplePicker(shell.client, (person) => {
+  const choose = (/** @type {Profile} */ person) => {
     element.close();
     shell.talkTo(person.id);
-  });
-  const element = dialog("New chat", picker);
+  };
+  const element = dialog("New chat", peoplePicker(shell.client, choose));
 }
 
 /** @param {Shell} shell */
 function newGroup(shell) {
   const chosen = chosenPeople(shell.client);
-  const form = h(
-    "form",
-    { submit: create },
-    field("name", "Name", { maxlength: "64", required: "" }),
-    chosen.element,
-    h("div", { class: "buttons" }, h("button", { class: "primary" }, "Create group")),
-  );
-  const element = dialog("New group", form);
-
-  /** @param {Event} event */
-  function create(event) {
-    event.preventDefault();
-    const name = String(new FormData(form).get("name")).trim();
-    attempt(async () => {
-      const made = await api.post("/conversations", {
-        kind: "group",
-        name,
-        member_ids: [...chosen.ids.keys()],
-      });
-      element.close();
-      shell.go(shell.client.put(made).id);
-      shell.client.sync();
-    });
-  }
+  const create = async (/** @type {Record<string, string>} */ { name }) => {
+    const member_ids = [...chosen.ids.keys()];
+    const made = await api.post("/conversations", { kind: "group", name, member_ids });
+    element.close();
+    shell.show(made);
+    shell.client.sync();
+  };
+  const element = dialog("New group", form("Create group", create, nameField(), chosen.element));
 }
 
 /** @param {Shell} shell */
 function newChannel(shell) {
-  const form = h(
-    "form",
-    { submit: create },
-    field("name", "Name", { maxlength: "64", required: "" }),
-    field("description", "What is it about?", { maxlength: "512" }),
-    h("label", { class: "check" }, h("input", { type: "checkbox", name: "admins" }), "Only admins write"),
-    h("div", { class: "buttons" }, h("button", { class: "primary" }, "Create channel")),
-  );
-  const element = dialog("New channel", form);
-
-  /** @param {Event} event */
-  function create(event) {
-    event.preventDefault();
-    const given = new FormData(form);
-    const description = String(given.get("description")).trim();
-    attempt(async () => {
-      const made = await api.post("/channels", {
-        name: String(given.get("name")).trim(),
-        ...(description && { description }),
-        posting: given.has("admins") ? "admins" : "everyone",
-      });
-      element.close();
-      shell.go(shell.client.put(made).id);
-    });
-  }
+  const create = async (/** @type {Record<string, string>} */ { name, description, admins }) => {
+    const about = description ? { description } : {};
+    const made = await api.post("/channels", { name, ...about, posting: posting(admins) });
+    element.close();
+    shell.show(made);
+  };
+  const about = field("description", "What is it about?", { maxlength: 512 });
+  const element = dialog("New channel", form("Create channel", create, nameField(), about, onlyAdmins()));
 }
 
-/** @param {Shell} shell */
-export function joinByLink(shell) {
-  const form = h(
-    "form",
-    { submit: join },
-    field("link", "Invite link or code", { autocomplete: "off", required: "" }),
-    h("div", { class: "buttons" }, h("button", { class: "primary" }, "Join")),
-  );
-  const element = dialog("Join by link", form);
+/** @param {string} [value] */
+export const nameField = (value = "") => field("name", "Name", { maxlength: 64, required: true, value });
 
-  /** @param {Event} event */
-  function join(event) {
-    event.preventDefault();
-    const code = String(new FormData(form).get("link")).trim().split("/").pop() ?? "";
+/** @param {boolean} [checked] */
+export const onlyAdmins = (checked = false) => check("Only admins write", { name: "admins", checked });
+
+/** @param {string | undefined} admins what the check box gave */
+export const posting = (admins) => (admins ? "admins" : "everyone");
+
+/** @param {Shell} shell */
+function joinByLink(shell) {
+  const join = (/** @type {Record<string, string>} */ { link }) => {
     element.close();
-    shell.joinByInvite(code);
-  }
+    // The last part of its path.
+    shell.joinByInvite(/([^/?#]+)\/*(?:[?#].*)?$/.exec(link)?.[1] ?? "");
+  };
+  const link = field("link", "Invite link or code", { autocomplete: "off", required: true });
+  const element = dialog("Join by link", form("Join", join, link));
 }
 
 /** A search for people. @param {Client} client @param {(person: Profile) => void} choose */
-export function peoplePicker(client, choose) {
+function peoplePicker(client, choose) {
   let asked = 0;
-  const results = h("ul", { class: "picker" });
+  const results = h("ul.picker");
+  const contacts = () => {
+    const all = [...client.store.conversations.values()];
+    return all.flatMap((it) => (it.peer?.username ? [it.peer] : [])).slice(0, 20);
+  };
   const search = async () => {
     const turn = ++asked;
-    const text = input.value.trim();
+    const text = input.value.trim().slice(0, 64);
+    /** @type {Profile[]} */
     const found = text ? (await api.get(`/users?q=${encodeURIComponent(text)}&limit=20`)).items : contacts();
     if (turn !== asked) return;
-    const others = found.filter((/** @type {Profile} */ it) => it.id !== client.user);
-    fill(
-      results,
-      others.map(row),
-      !others.length && h("li", { class: "empty" }, text ? "Nobody by this name." : "Type a name."),
-    );
+    const others = found.filter((it) => it.id !== client.user);
+    fill(results, others.map(item), !others.length && empty(text ? "Nobody by this name." : "Type a name."));
   };
-  const contacts = () =>
-    [...client.store.conversations.values()]
-      .flatMap((it) => (it.peer?.username ? [it.peer] : []))
-      .slice(0, 20);
-  const row = (/** @type {Profile} */ it) =>
+  const item = (/** @type {Profile} */ it) =>
     h(
       "li",
-      null,
-      h(
+      row(
         "button",
-        { type: "button", class: "row", click: () => choose(it) },
+        { click: () => choose(it) },
         avatar(it.id, it.display_name),
-        h(
-          "span",
-          { class: "row-text" },
-          h("span", { class: "row-title" }, it.display_name),
-          h("span", { class: "row-line" }, `@${it.username}`),
-        ),
+        it.display_name,
+        `@${it.username}`,
       ),
     );
   const input = h("input", {
@@ -224,75 +147,54 @@ export function peoplePicker(client, choose) {
     "aria-label": "Search people",
     autocomplete: "off",
     input: () => attempt(search),
+    keydown: (event) => {
+      if (event.key !== "Enter") return;
+      event.preventDefault();
+      results.querySelector("button")?.click();
+    },
   });
   attempt(search);
-  return h("div", { class: "people-picker" }, input, results);
+  return h("div.people-picker", input, results);
 }
 
 /** A search that collects people. @param {Client} client */
 export function chosenPeople(client) {
   /** @type {Map<string, Profile>} */
   const ids = new Map();
-  const chips = h("div", { class: "chips", "aria-label": "Chosen people", role: "group" });
-  const show = () =>
-    fill(
-      chips,
-      [...ids.values()].map((it) =>
-        h(
-          "button",
-          {
-            type: "button",
-            class: "chip",
-            "aria-label": `Take ${it.display_name} out`,
-            click: () => {
-              ids.delete(it.id);
-              show();
-            },
-          },
-          it.display_name,
-          " ×",
-        ),
-      ),
-    );
+  const chips = h("div.chips", { "aria-label": "Chosen people", role: "group" });
+  const chip = (/** @type {Profile} */ { id, display_name }) => {
+    const remove = () => {
+      ids.delete(id);
+      show();
+    };
+    return h("button.chip", { "aria-label": `Take ${display_name} out`, click: remove }, display_name, " ×");
+  };
+  const show = () => fill(chips, [...ids.values()].map(chip));
   const picker = peoplePicker(client, (person) => {
     ids.set(person.id, person);
     show();
   });
-  return { ids, element: h("div", null, chips, picker) };
+  return { ids, element: h("div", chips, picker) };
 }
 
-/** Who has received and read a message, and when. @param {Client} client @param {import("../types.js").Message} message */
+/** Who has received and read a message, and when. @param {Client} client @param {Message} message */
 export function messageDetails(client, message) {
-  const list = h("ul", { class: "picker" }, h("li", { class: "empty" }, "Loading…"));
+  const said = (/** @type {Receipt} */ { status, read_at, delivered_at }) => {
+    const at = status === "read" ? read_at : delivered_at;
+    if (status === "sent") return "Not delivered yet";
+    return `${status === "read" ? "Read" : "Delivered"}${at ? ` ${moment(at)}` : ""}`;
+  };
+  const item = (/** @type {Receipt} */ it) => {
+    const name = nameOf(client, it.user_id);
+    const tick = h(`span.tick.${it.status}`, icon(it.status === "sent" ? "sent" : "twice"));
+    return row("li", null, avatar(it.user_id, name), name, said(it), tick);
+  };
+  const receipts = listing(`/messages/${message.id}/receipts`, item, "Receipts are not kept here.");
   dialog(
     "Message details",
-    h("p", { class: "quoted", dir: "auto" }, message.content ?? ""),
-    h("p", { class: "muted" }, `Sent ${moment(message.created_at)}`),
-    list,
+    h("p.quoted", { dir: "auto" }, message.content),
+    h("p.muted", `Sent ${moment(message.created_at)}`),
+    receipts.element,
   );
-  attempt(async () => {
-    const { items } = await api.get(`/messages/${message.id}/receipts`);
-    const said = (/** @type {any} */ it) =>
-      it.status === "read"
-        ? `Read${it.read_at ? ` ${moment(it.read_at)}` : ""}`
-        : it.status === "delivered"
-          ? `Delivered${it.delivered_at ? ` ${moment(it.delivered_at)}` : ""}`
-          : "Not delivered yet";
-    const row = (/** @type {any} */ it) => {
-      const name = nameOf(client, it.user_id);
-      return h(
-        "li",
-        { class: "row" },
-        avatar(it.user_id, name),
-        h(
-          "span",
-          { class: "row-text" },
-          h("span", { class: "row-title" }, name),
-          h("span", { class: "row-line" }, said(it)),
-        ),
-        h("span", { class: `tick ${it.status}` }, icon(it.status === "sent" ? "sent" : "twice")),
-      );
-    };
-    fill(list, items.length ? items.map(row) : h("li", { class: "empty" }, "Receipts are not kept here."));
-  });
+  receipts.show();
 }

@@ -1,41 +1,55 @@
 /** Making elements, and keeping lists of them. Text is always text: nothing here reads markup. */
 
-/** @typedef {Node | string | null | undefined | false} Child */
-
 /**
- * Makes an element. Of the properties, functions are listeners, `true` and `false` are attributes that
- * are there or not, all others attributes.
- * @template {keyof HTMLElementTagNameMap} T
- * @param {T} tag
- * @param {Record<string, any> | null} [properties]
- * @param {...(Child | Child[])} children
- * @returns {HTMLElementTagNameMap[T]}
+ * Makes an element. Its classes stand behind its name: `h("span.row-title", name)`. Of the properties,
+ * functions are listeners, `true` and `false` are attributes that are there or not, all others
+ * attributes. They may be left out.
+ * @template {string} S
+ * @param {S} tag @param {Properties<Made<S>> | Child} [properties] @param {...Child} children
+ * @returns {Made<S>}
  */
 export function h(tag, properties, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(properties ?? {})) {
-    if (typeof value === "function") element.addEventListener(name, value);
-    else if (value === true) element.setAttribute(name, "");
-    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
+  const [name, ...classes] = tag.split(".");
+  const element = document.createElement(name);
+  if (name === "button") element.setAttribute("type", "button");
+  element.classList.add(...classes.filter(Boolean));
+  if (isChild(properties)) children.unshift(properties);
+  else {
+    for (const [name, value] of Object.entries(properties)) {
+      if (typeof value === "function") element.addEventListener(name, /** @type {any} */ (value));
+      else if (value === true) element.setAttribute(name, "");
+      else if (value !== false && value !== null && value !== undefined)
+        element.setAttribute(name, String(value));
+    }
   }
-  element.append(...present(children.flat()));
-  return element;
+  fill(element, ...children);
+  return /** @type {never} */ (element);
 }
 
-/** Replaces what an element holds. @param {Element} element @param {...(Child | Child[])} children */
+/** @param {object | Child} it @returns {it is Child} */
+const isChild = (it) => !it || typeof it === "string" || it instanceof Node || Array.isArray(it);
+
+/** Replaces what an element holds. @param {Element} element @param {...Child} children */
 export function fill(element, ...children) {
-  element.replaceChildren(...present(children.flat()));
+  element.replaceChildren(.../** @type {any[]} */ (children).flat(Infinity).filter(Boolean));
 }
 
-/** @param {Child[]} children @returns {(Node | string)[]} */
-function present(children) {
-  return /** @type {(Node | string)[]} */ (
-    children.filter((child) => child !== null && child !== undefined && child !== false)
-  );
-}
+/** @param {ParentNode} parent @param {string} selector @returns {HTMLElement[]} */
+export const every = (parent, selector) =>
+  [...parent.querySelectorAll(selector)].map((it) => /** @type {any} */ (it));
 
 /** What each kept element was made from. @type {WeakMap<Element, string>} */
 const stamps = new WeakMap();
+
+/** What an element would be made anew for, in one string. @param {...unknown} parts */
+export const stamp = (...parts) => parts.join("\u0000");
+
+/** Fills an element where it would look different. @param {Element} element @param {string} mark @param {() => Child} make */
+export function refill(element, mark, make) {
+  if (stamps.get(element) === mark) return;
+  stamps.set(element, mark);
+  fill(element, make());
+}
 
 /**
  * Makes the children of an element those of a list, and keeps the elements of what did not change.
@@ -48,11 +62,7 @@ const stamps = new WeakMap();
  * @param {(item: T) => HTMLElement} how.make
  */
 export function keyed(parent, items, { key, stamp, make }) {
-  /** @type {Map<string, HTMLElement>} */
-  const old = new Map();
-  for (const child of /** @type {Iterable<HTMLElement>} */ (parent.children))
-    old.set(child.dataset.key ?? "", child);
-  /** @type {Element | null} */
+  const old = new Map(every(parent, ":scope > *").map((child) => [child.dataset.key, child]));
   let place = parent.firstElementChild;
   for (const item of items) {
     const [name, mark] = [key(item), stamp(item)];
@@ -62,12 +72,8 @@ export function keyed(parent, items, { key, stamp, make }) {
       const made = make(item);
       made.dataset.key = name;
       stamps.set(made, mark);
-      if (element) {
-        const focused = element.contains(document.activeElement);
-        if (place === element) place = made;
-        element.replaceWith(made);
-        if (focused) made.focus({ preventScroll: true });
-      }
+      if (place === element) place = made;
+      if (element) exchange(element, made);
       element = made;
     }
     if (element === place) place = place.nextElementSibling;
@@ -76,14 +82,19 @@ export function keyed(parent, items, { key, stamp, make }) {
   for (const element of old.values()) element.remove();
 }
 
-/** @param {string} name @param {string} label @param {(event: Event) => void} click @param {string} [className] */
-export function iconButton(name, label, click, className = "") {
-  return h(
-    "button",
-    { type: "button", class: `icon-button ${className}`, "aria-label": label, title: label, click },
-    icon(name),
-  );
+/** Puts one element in the place of another. The focus goes to the same control in it. @param {HTMLElement} old @param {HTMLElement} made */
+function exchange(old, made) {
+  const focused = document.activeElement;
+  const had = old.contains(focused);
+  old.replaceWith(made);
+  if (!had) return;
+  const same = every(made, "[aria-label]").find((it) => it.ariaLabel === focused?.ariaLabel);
+  (same ?? made).focus({ preventScroll: true });
 }
+
+/** @param {string} name @param {string} label @param {Press} click @param {string} [more] its classes */
+export const iconButton = (name, label, click, more = "") =>
+  h(`button.icon-button.${more}`, { "aria-label": label, title: label, click }, icon(name));
 
 const SHAPES = /** @type {Record<string, string>} */ ({
   back: "M15 5l-7 7 7 7",
@@ -109,6 +120,7 @@ const SHAPES = /** @type {Record<string, string>} */ ({
   link: "M10 14a4 4 0 006 .5l3-3a4 4 0 00-6-6l-1 1M14 10a4 4 0 00-6-.5l-3 3a4 4 0 006 6l1-1",
   people:
     "M9 11a3.5 3.5 0 100-7 3.5 3.5 0 000 7zM2.5 20a6.5 6.5 0 0113 0M16 4.5a3.5 3.5 0 010 6.5M18 14.5a6.5 6.5 0 013.5 5.5",
+  archive: "M4 5h16v4H4zM5.5 9v10h13V9M10 13h4",
   channel: "M4 10v4h3l8 5V5l-8 5H4zM18.5 9a4 4 0 010 6",
 });
 
@@ -126,20 +138,34 @@ export function icon(name) {
 
 /** Says something in passing. @param {string} text */
 export function toast(text) {
-  const note = h("div", { class: "toast" }, text);
+  const note = h("div.toast", text);
   document.getElementById("toasts")?.append(note);
   setTimeout(() => note.remove(), 5_000);
 }
 
-/** Does what a person asked for, and says so where it fails. @param {() => any} work */
+/** Does what a person asked for, and says so where it fails. Says whether it was done. @param {() => unknown} work */
 export async function attempt(work) {
   try {
-    return await work();
+    await work();
+    return true;
   } catch (error) {
-    toast(error instanceof Error && error.message ? sentence(error.message) : "That did not work.");
-    return undefined;
+    toast(reason(error));
+    return false;
   }
 }
 
+/** Why something failed, as a sentence. @param {unknown} error */
+export const reason = (error) =>
+  error instanceof Error && error.message ? sentence(error.message) : "That did not work.";
+
 /** @param {string} text */
 export const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+
+/** Copies a text, where the browser lets a page do so. @param {string} text */
+export async function copy(text) {
+  const copied = await navigator.clipboard?.writeText(text).then(
+    () => true,
+    () => false,
+  );
+  toast(copied ? "Copied." : "This browser does not let this page copy. Select the text to copy it.");
+}

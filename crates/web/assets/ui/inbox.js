@@ -1,16 +1,14 @@
 /** The list of conversations, and the search above it. */
 
-import { inbox } from "../core/timeline.js";
+import { written } from "../core/draft.js";
+import { inbox, isMuted } from "../core/timeline.js";
 import { api } from "../net/api.js";
-import { draftOf } from "./composer.js";
-import { attempt, fill, h, icon, iconButton, keyed } from "./dom.js";
+import { attempt, every, fill, h, icon, iconButton, keyed, reason, refill, stamp } from "./dom.js";
+import { empty, row } from "./forms.js";
 import { brief, count, counted } from "./format.js";
-import { avatar, isMuted, isOnline, nameOf, noteOf, subtitleOf, titleOf, typingLine } from "./people.js";
+import { avatar, isOnline, nameOf, noteOf, pictureOf, subtitleOf, titleOf, typingLine } from "./people.js";
 
-/** @typedef {import("./shell.js").Shell} Shell */
-/** @typedef {import("../types.js").Conversation} Conversation */
-/** @typedef {import("../types.js").Profile} Profile */
-/** @typedef {{id: string, name: string, under: string, kind: string, choose: () => void}} Found */
+/** @typedef {{picture: Child, name: string, under: string, choose: () => unknown}} Found */
 
 /** The server is asked once nothing was typed for so long. */
 const PAUSE = 200;
@@ -20,44 +18,34 @@ export class Inbox {
   constructor(shell) {
     this.shell = shell;
     this.client = shell.client;
-    this.asked = 0;
-    this.search = h("input", {
+    /** Whether the archived ones are shown, too. */
+    this.open = false;
+    this.search = h("input.search-input", {
       type: "search",
-      class: "search-input",
       placeholder: "Search",
       "aria-label": "Search people, conversations and channels",
       autocomplete: "off",
       input: () => this.#searchSoon(),
-      keydown: (/** @type {KeyboardEvent} */ event) => this.#searchKey(event),
+      keydown: (event) => this.#searchKey(event),
     });
-    this.list = h("ul", {
-      class: "list",
-      "aria-label": "Conversations",
-      keydown: (/** @type {KeyboardEvent} */ event) => this.#arrow(event),
-    });
-    this.results = h("div", {
-      class: "results",
-      hidden: true,
-      keydown: (/** @type {KeyboardEvent} */ event) => this.#arrow(event),
-    });
-    this.me = h("button", {
-      type: "button",
-      class: "me-button",
+    const keydown = (/** @type {KeyboardEvent} */ event) => this.#arrow(event);
+    this.list = h("ul.list", { "aria-label": "Conversations", keydown });
+    this.results = h("div.results", { hidden: true, keydown });
+    this.me = h("button.me-button", {
       "aria-label": "Settings",
       title: "Settings",
       click: () => shell.settings(),
     });
     this.element = h(
-      "nav",
-      { class: "sidebar", "aria-label": "Conversations" },
+      "nav.sidebar",
+      { "aria-label": "Conversations" },
       h(
-        "header",
-        { class: "bar" },
+        "header.bar",
         this.me,
-        h("h1", { class: "brand small" }, "Kith"),
+        h("h1.brand.small", "Kith"),
         iconButton("plus", "New conversation", () => shell.newConversation()),
       ),
-      h("div", { class: "search" }, icon("search"), this.search),
+      h("div.search", icon("search"), this.search),
       this.list,
       this.results,
     );
@@ -70,107 +58,102 @@ export class Inbox {
   }
 
   render() {
-    const { store } = this.client;
-    const me = store.me;
-    if (me && this.me.dataset.name !== me.display_name) {
-      this.me.dataset.name = me.display_name;
-      fill(this.me, avatar(me.id, me.display_name));
-    }
-    const shown = inbox(store.conversations.values());
-    if (!shown.length) {
-      const empty = this.client.current ? "No conversations yet. Find somebody above, or start a group." : "";
-      keyed(this.list, [empty], {
-        key: () => "empty",
-        stamp: (text) => text,
-        make: (text) => h("li", { class: "empty" }, text),
-      });
-      return;
-    }
-    keyed(this.list, shown, {
-      key: (it) => it.id,
-      stamp: (it) => this.#stamp(it),
-      make: (it) => this.#row(it),
-    });
+    const { me, conversations, typing } = this.client.store;
+    if (me) refill(this.me, me.display_name, () => avatar(me.id, me.display_name));
+    const all = inbox(conversations.values());
+    const [shown, archived] = [false, true].map((away) =>
+      all.filter((it) => Boolean(it.my?.archived) === away),
+    );
+    const none = this.client.current ? "No conversations yet. Find somebody above, or start a group." : "";
+    /** @type {{key: string, stamp: string, make: () => HTMLElement}[]} */
+    const rows = [
+      ...shown.map((it) => this.#item(it)),
+      ...(all.length ? [] : [{ key: "empty", stamp: none, make: () => empty(none) }]),
+      ...(archived.length ? [this.#archive(archived)] : []),
+      ...(this.open ? archived.map((it) => this.#item(it)) : []),
+    ];
+    keyed(this.list, rows, { key: (it) => it.key, stamp: (it) => it.stamp, make: (it) => it.make() });
     clearTimeout(this.timer);
     // Who stops typing may not say so.
-    if (store.typing.size) this.timer = setTimeout(() => this.render(), 2_000);
+    if (typing.size) this.timer = setTimeout(() => this.render(), 2_000);
+  }
+
+  /** What the archived ones are behind. @param {Conversation[]} archived */
+  #archive(archived) {
+    const { open } = this;
+    const waiting = archived.some((it) => it.my?.unread_count);
+    const toggle = () => {
+      this.open = !open;
+      this.render();
+    };
+    const hint = waiting && h("span.badge.quiet.hint", { role: "img", "aria-label": "unread messages" });
+    const under = counted(archived.length, "conversation", "conversations");
+    const look = { "aria-expanded": String(open), "aria-label": "Archived", click: toggle };
+    const make = () =>
+      h(
+        "li",
+        row("button.archive", look, h("span.avatar.channel", icon("archive")), "Archived", under, hint),
+      );
+    return { key: "archive", stamp: stamp(open, waiting, archived.length), make };
   }
 
   /** @param {Conversation} it */
-  #stamp(it) {
-    const line = this.#line(it);
-    return [
-      titleOf(this.client, it),
-      line.text,
-      line.kind,
-      this.#tick(it),
-      it.last_message_at && brief(it.last_message_at),
-      it.my?.unread_count,
-      it.my?.unread_mentions,
-      it.my?.pinned,
-      isMuted(this.client, it),
-      isOnline(this.client, it.peer?.id),
-      it.id === this.shell.view?.id,
-    ].join("\u0000");
-  }
-
-  /** @param {Conversation} it */
-  #row(it) {
+  #item(it) {
     const title = titleOf(this.client, it);
     const line = this.#line(it);
-    const unread = it.my?.unread_count ?? 0;
-    const current = it.id === this.shell.view?.id;
-    const muted = isMuted(this.client, it);
-    const online = isOnline(this.client, it.peer?.id);
     const tick = this.#tick(it);
-    return h(
-      "li",
-      null,
+    const at = it.last_message_at && brief(it.last_message_at);
+    const muted = isMuted(it);
+    const online = isOnline(this.client, it.peer?.id);
+    const current = it.id === this.shell.view?.id;
+    const { unread_count: unread = 0, unread_mentions: mentions = 0, pinned = false } = it.my ?? {};
+    const badge = `span.badge${muted ? ".quiet" : ""}`;
+    const make = () =>
       h(
-        "a",
-        { href: `#${it.id}`, class: `row ${unread ? "unread" : ""}`, "aria-current": current && "page" },
+        "li",
         h(
-          "span",
-          { class: "picture" },
-          avatar(it.peer?.id ?? it.id, title, it.kind),
-          online && h("span", { class: "dot", role: "img", "aria-label": "online" }),
-        ),
-        h(
-          "span",
-          { class: "row-text" },
+          `a.row${unread ? ".unread" : ""}`,
+          { href: `#${it.id}`, "aria-current": current && "page" },
+          pictureOf(this.client, it),
           h(
-            "span",
-            { class: "row-top" },
-            h("span", { class: "row-title" }, title),
-            muted && icon("mute"),
-            it.my?.pinned && icon("pin"),
-            it.last_message_at && h("time", { datetime: it.last_message_at }, brief(it.last_message_at)),
-          ),
-          h(
-            "span",
-            { class: "row-bottom" },
-            tick && icon(tick === "sent" ? "sent" : "twice"),
+            "span.row-text",
             h(
-              "span",
-              { class: `row-line ${line.kind}` },
-              line.who && h("span", { class: "who" }, `${line.who}: `),
-              line.text,
+              "span.row-top",
+              h("span.row-title", { dir: "auto" }, title),
+              muted && icon("mute"),
+              pinned && icon("pin"),
+              at && h("time", { datetime: it.last_message_at }, at),
             ),
-            Boolean(it.my?.unread_mentions) &&
-              h("span", { class: "badge mention", "aria-label": "you are mentioned" }, "@"),
-            unread > 0 &&
-              h(
-                "span",
-                {
-                  class: `badge ${muted ? "quiet" : ""}`,
-                  "aria-label": counted(unread, "unread message", "unread messages"),
-                },
-                unread > 998 ? "999+" : count(unread),
-              ),
+            h(
+              "span.row-bottom",
+              tick && icon(tick === "sent" ? "sent" : "twice"),
+              h(`span.row-line.${line.kind}`, line.who && h("span.who", `${line.who}: `), line.text),
+              mentions > 0 && h("span.badge.mention", { "aria-label": "you are mentioned" }, "@"),
+              unread > 0 &&
+                h(
+                  badge,
+                  { "aria-label": counted(unread, "unread message", "unread messages") },
+                  unread > 998 ? "999+" : count(unread),
+                ),
+            ),
           ),
         ),
-      ),
-    );
+      );
+    const look = [
+      title,
+      line.text,
+      line.kind,
+      line.who,
+      tick,
+      at,
+      unread,
+      mentions,
+      pinned,
+      muted,
+      online,
+      current,
+    ];
+    return { key: it.id, stamp: stamp(...look), make };
   }
 
   /** What stands under the name. @param {Conversation} it @returns {{kind: string, text: string, who?: string}} */
@@ -179,25 +162,21 @@ export class Inbox {
     if (typing) return { kind: "typing", text: typing };
     const waiting = this.client.outbox.of(it.id);
     if (waiting.some((entry) => entry.state === "failed")) return { kind: "failed", text: "Not sent" };
-    const draft = it.id !== this.shell.view?.id && draftOf(this.client.user, it.id);
+    const draft = it.id !== this.shell.view?.id && written(this.client.draft(it.id));
     if (draft) return { kind: "draft", text: draft, who: "Draft" };
-    if (waiting.length) return { kind: "", text: waiting[waiting.length - 1].content, who: "You" };
+    const next = waiting.at(-1);
+    if (next) return { kind: "", text: next.content, who: "You" };
     const last = it.last_message;
     if (!last) return { kind: "", text: it.description ?? "" };
-    if (last.system) return { kind: "told", text: noteOf(this.client, last.system) };
-    const who =
-      last.sender_id === this.client.user
-        ? "You"
-        : it.kind === "direct"
-          ? undefined
-          : nameOf(this.client, last.sender_id);
+    if (last.system) return { kind: "told", text: noteOf(this.client, last) };
+    const own = last.sender_id === this.client.user;
+    const who = own ? "You" : it.kind === "direct" ? undefined : nameOf(this.client, last.sender_id);
     if (last.deleted_at) return { kind: "told", text: "Message deleted", who };
     return { kind: "", text: last.content ?? "", who };
   }
 
   /** @param {Conversation} it */
-  #tick(it) {
-    const last = it.last_message;
+  #tick({ last_message: last }) {
     if (!last || last.sender_id !== this.client.user || last.system || last.deleted_at) return "";
     return this.client.store.status(last);
   }
@@ -208,50 +187,42 @@ export class Inbox {
     this.list.hidden = Boolean(asked);
     this.results.hidden = !asked;
     if (!asked) return fill(this.results);
-    this.#show(this.#known(asked), []);
-    this.searchTimer = setTimeout(() => attempt(() => this.#ask(asked)), PAUSE);
+    this.#show(asked, [], "Searching…");
+    this.searchTimer = setTimeout(() => this.#ask(asked), PAUSE);
   }
 
   /** @param {string} asked */
   async #ask(asked) {
-    const turn = ++this.asked;
-    const query = encodeURIComponent(asked.slice(0, 64));
-    const [people, channels] = await Promise.all([
-      api.get(`/users?q=${query}&limit=10`),
-      api.get(`/channels?q=${query}&limit=10`),
-    ]);
-    if (turn !== this.asked || asked !== this.search.value.trim()) return;
-    this.#show(this.#known(asked), [
-      {
-        title: "People",
-        found: people.items
-          .filter((/** @type {Profile} */ it) => it.id !== this.client.user)
-          .map((/** @type {Profile} */ it) => this.#person(it)),
-      },
-      {
-        title: "Channels",
-        found: channels.items
-          .filter((/** @type {Conversation} */ it) => !this.client.conversation(it.id))
-          .map((/** @type {Conversation} */ it) => this.#channel(it)),
-      },
-    ]);
+    const query = `?q=${encodeURIComponent(asked.slice(0, 64))}&limit=10`;
+    const isAsked = () => asked === this.search.value.trim();
+    try {
+      const [people, channels] = await Promise.all([api.get(`/users${query}`), api.get(`/channels${query}`)]);
+      if (!isAsked()) return;
+      const others = people.items.filter((/** @type {Profile} */ it) => it.id !== this.client.user);
+      const foreign = channels.items.filter(
+        (/** @type {Conversation} */ it) => !this.client.conversation(it.id),
+      );
+      this.#show(asked, [
+        { title: "People", found: others.map((/** @type {Profile} */ it) => this.#person(it)) },
+        { title: "Channels", found: foreign.map((/** @type {Conversation} */ it) => this.#channel(it)) },
+      ]);
+    } catch (error) {
+      if (isAsked()) this.#show(asked, [], reason(error));
+    }
   }
 
   /** One's own conversations that match. @param {string} asked @returns {Found[]} */
   #known(asked) {
     const text = asked.toLocaleLowerCase();
+    const matches = (/** @type {Conversation} */ it) =>
+      [titleOf(this.client, it), it.peer?.username].some((name) => name?.toLocaleLowerCase().includes(text));
     return inbox(this.client.store.conversations.values())
-      .filter((it) =>
-        [titleOf(this.client, it), it.peer?.username].some((name) =>
-          name?.toLocaleLowerCase().includes(text),
-        ),
-      )
+      .filter(matches)
       .slice(0, 20)
       .map((it) => ({
-        id: it.peer?.id ?? it.id,
+        picture: pictureOf(this.client, it),
         name: titleOf(this.client, it),
         under: subtitleOf(this.client, it),
-        kind: it.kind,
         choose: () => this.shell.go(it.id),
       }));
   }
@@ -259,72 +230,52 @@ export class Inbox {
   /** @param {Profile} it @returns {Found} */
   #person(it) {
     this.client.store.know(it);
+    const picture = avatar(it.id, it.display_name);
     return {
-      id: it.id,
+      picture,
       name: it.display_name,
       under: `@${it.username}`,
-      kind: "direct",
       choose: () => this.shell.talkTo(it.id),
     };
   }
 
   /** @param {Conversation} it @returns {Found} */
   #channel(it) {
-    const join = async () => this.shell.go(this.client.put(await api.post(`/channels/${it.id}/join`)).id);
-    return {
-      id: it.id,
-      name: it.name ?? "",
-      under: `${subtitleOf(this.client, it)} · join`,
-      kind: "channel",
-      choose: () => attempt(join),
-    };
+    const join = async () => this.shell.show(await api.post(`/channels/${it.id}/join`));
+    const under = `${subtitleOf(this.client, it)} · join`;
+    return { picture: pictureOf(this.client, it), name: it.name ?? "", under, choose: () => attempt(join) };
   }
 
-  /** @param {Found[]} known @param {{title: string, found: Found[]}[]} others */
-  #show(known, others) {
-    const groups = [{ title: "Conversations", found: known }, ...others].filter(
-      (group) => group.found.length,
-    );
-    const row = (/** @type {Found} */ it) =>
-      h(
-        "li",
-        null,
-        h(
-          "button",
-          { type: "button", class: "row", click: () => this.#choose(it) },
-          h("span", { class: "picture" }, avatar(it.id, it.name, it.kind)),
-          h(
-            "span",
-            { class: "row-text" },
-            h("span", { class: "row-title" }, it.name),
-            h("span", { class: "row-line" }, it.under),
-          ),
-        ),
-      );
+  /** @param {string} asked @param {{title: string, found: Found[]}[]} others @param {string} [none] */
+  #show(asked, others, none = "Nobody and nothing by this name.") {
+    const all = [{ title: "Conversations", found: this.#known(asked) }, ...others];
+    const groups = all.filter((group) => group.found.length);
+    const item = (/** @type {Found} */ it) =>
+      h("li", row("button", { click: () => this.#choose(it) }, it.picture, it.name, it.under));
     fill(
       this.results,
-      ...groups.map((group) =>
-        h("section", null, h("h2", null, group.title), h("ul", null, group.found.map(row))),
-      ),
-      !groups.length &&
-        h("p", { class: "empty" }, others.length ? "Nobody and nothing by this name." : "Searching…"),
+      groups.map(({ title, found }) => h("section", h("h2", title), h("ul", found.map(item)))),
+      !groups.length && h("p.empty", none),
     );
   }
 
   /** @param {Found} found */
   #choose(found) {
+    this.#clear();
+    found.choose();
+  }
+
+  #clear() {
     this.search.value = "";
     this.#searchSoon();
-    found.choose();
   }
 
   /** @param {KeyboardEvent} event */
   #searchKey(event) {
     if (event.key === "Escape") {
       event.preventDefault();
-      this.search.value = "";
-      this.#searchSoon();
-      this.shell.view?.focus();
+      this.#clear();
+      this.shell.view?.composer.focus();
     } else if (event.key === "ArrowDown") {
       event.preventDefault();
       this.#rows()[0]?.focus();
@@ -335,20 +286,16 @@ export class Inbox {
 
   /** @param {KeyboardEvent} event */
   #arrow(event) {
-    if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step) return;
     event.preventDefault();
     const rows = this.#rows();
-    const next =
-      rows.indexOf(/** @type {HTMLElement} */ (document.activeElement)) +
-      (event.key === "ArrowDown" ? 1 : -1);
+    const next = rows.findIndex((it) => it === document.activeElement) + step;
     if (next < 0) this.search.focus();
     else rows[next]?.focus();
   }
 
-  /** @returns {HTMLElement[]} */
   #rows() {
-    return [...(this.results.hidden ? this.list : this.results).querySelectorAll(".row")].map(
-      (it) => /** @type {HTMLElement} */ (it),
-    );
+    return every(this.results.hidden ? this.list : this.results, ".row");
   }
 }

@@ -1,260 +1,198 @@
 /** The element of one message. */
 
+import { excerpt } from "../core/draft.js";
 import { isEmoji, pieces } from "../core/text.js";
-import { attempt, h, icon, iconButton } from "./dom.js";
-import { clock, count, list, moment } from "./format.js";
-import { QUICK, chooseEmoji } from "./emoji.js";
-import { avatar, nameOf, noteOf } from "./people.js";
-
-/** @typedef {import("../types.js").Message} Message */
-/** @typedef {import("../types.js").Outgoing} Outgoing */
-/** @typedef {import("../core/timeline.js").Row} Row */
-/** @typedef {import("./conversation.js").ConversationView} View */
+import { attempt, h, icon, iconButton, stamp } from "./dom.js";
+import { clock, count, day, list, moment } from "./format.js";
+import { chooseEmoji } from "./menu.js";
+import { avatar, hueOf, nameOf, noteOf, youOr } from "./people.js";
 
 const STATUS = { sent: "Sent", delivered: "Delivered", read: "Read" };
 
-/** Whatever changes how a row looks, but for its status. @param {View} view @param {Row} row */
+/** Whatever changes how a row looks, but for the status of a message. @param {View} view @param {Row} row */
 export function stampOf(view, row) {
-  if (row.kind === "system") return noteOf(view.client, /** @type {any} */ (row.message.system));
-  if (row.kind === "outgoing") return [row.entry.state, row.entry.error, row.leads, row.ends].join("\u0000");
-  if (row.kind !== "message") return row.key;
+  const { client } = view;
+  if (row.kind === "day") return day(row.at);
+  if (row.kind === "line") return "";
+  if (row.kind === "system") return noteOf(client, row.message);
+  if (row.kind === "outgoing") return stamp(row.entry.state, row.entry.error, row.leads, row.ends);
   const { message, leads, ends } = row;
-  const own = message.sender_id === view.client.user;
-  const answered = message.reply_to && quoteOf(view, message.reply_to);
-  return [
+  return stamp(
     message.version,
     leads,
     ends,
-    !own && nameOf(view.client, message.sender_id),
-    answered,
     view.highlighted === message.seq,
-  ].join("\u0000");
+    message.reply_to && quoteOf(view, message.reply_to),
+    // Whoever is not known yet is asked for.
+    nameOf(client, message.sender_id),
+    namesOf(client, message.mentions),
+    ...message.reactions.map((it) => namesOf(client, it.user_ids)),
+  );
 }
 
-/** @param {View} view @param {Extract<Row, {kind: "message"}>} row */
+/** @param {View} view @param {MessageRow} row */
 export function messageRow(view, { message, leads, ends }) {
   const { client } = view;
-  const own = message.sender_id === client.user;
-  const name = nameOf(client, message.sender_id);
-  const named = !own && leads && view.isGroup;
-  const mentionsMe = !own && message.mentions.includes(client.user);
-  const large = !message.deleted_at && !message.reply_to && isEmoji(message.content ?? "");
+  const { sender_id: sender, deleted_at: deleted, reactions, reply_to } = message;
+  const own = sender === client.user;
+  const name = nameOf(client, sender);
   const classes = [
-    "message",
     own ? "own" : "other",
     leads && "leads",
     ends && "ends",
-    mentionsMe && "mentions-me",
-    large && "large",
-    message.deleted_at && "deleted",
+    !own && message.mentions.includes(client.user) && "mentions-me",
+    !deleted && !reply_to && isEmoji(message.content ?? "") && "large",
+    deleted && "deleted",
     view.highlighted === message.seq && "highlighted",
   ];
   return h(
-    "li",
-    {
-      class: classes.filter(Boolean).join(" "),
-      tabindex: "-1",
-      "data-seq": String(message.seq),
-      "aria-label": label(view, message, name),
-    },
-    view.isGroup && !own && h("span", { class: "message-picture" }, ends && avatar(message.sender_id, name)),
+    `li.message.${classes.filter(Boolean).join(".")}`,
+    { tabindex: -1, "data-seq": message.seq, "aria-label": label(view, message) },
+    view.isGroup && !own && h("span.message-picture", ends && avatar(sender, name)),
     h(
-      "div",
-      { class: "stack" },
+      "div.stack",
       h(
-        "div",
-        { class: "bubble" },
-        named && h("span", { class: `author ${hueOf(message.sender_id)}` }, name),
-        message.reply_to && !message.deleted_at && quote(view, message.reply_to),
-        message.deleted_at ? h("span", { class: "text" }, "This message was deleted.") : text(view, message),
+        "div.bubble",
+        !own && leads && view.isGroup && h(`span.author.${hueOf(sender)}`, { dir: "auto" }, name),
+        !deleted && reply_to && quote(view, reply_to),
+        deleted ? h("span.text", "This message was deleted.") : text(client, message),
         foot(view, message, own),
-        !message.deleted_at && actions(view, message, own),
+        !deleted && actions(view, message, own),
       ),
-      message.reactions.length > 0 && reactions(view, message),
+      reactions.length > 0 &&
+        h(
+          "div.reactions",
+          reactions.map((it) => reaction(client, message, it)),
+        ),
     ),
   );
 }
 
-/** @param {View} view @param {Outgoing} entry @param {boolean} leads @param {boolean} ends */
-export function outgoingRow(view, entry, leads, ends) {
-  const failed = entry.state === "failed";
+/** @param {View} view @param {Extract<Row, {kind: "outgoing"}>} row */
+export function outgoingRow(view, { entry, leads, ends }) {
+  const { outbox } = view.client;
+  const { client_message_id: id, content, reply_to, created_at, state, error } = entry;
+  const failed = state === "failed";
+  const classes = [leads && "leads", ends && "ends", failed && "failed"].filter(Boolean).join(".");
   return h(
-    "li",
-    {
-      class: `message own outgoing ${leads ? "leads" : ""} ${ends ? "ends" : ""} ${failed ? "failed" : ""}`,
-      tabindex: "-1",
-      "aria-label": `You: ${entry.content}. ${failed ? "Not sent" : "Sending"}`,
-    },
+    `li.message.own.outgoing.${classes}`,
+    { tabindex: -1, "aria-label": `You: ${content}. ${failed ? "Not sent" : "Sending"}` },
     h(
-      "div",
-      { class: "stack" },
+      "div.stack",
       h(
-        "div",
-        { class: "bubble" },
-        entry.reply_to && quote(view, entry.reply_to),
-        text(view, { content: entry.content, mentions: [] }),
-        h(
-          "span",
-          { class: "foot" },
-          h("time", null, clock(entry.created_at)),
-          icon(failed ? "warn" : "clock"),
-        ),
+        "div.bubble",
+        reply_to && quote(view, reply_to),
+        text(view.client, { content, mentions: [] }),
+        h("span.foot", h("time", clock(created_at)), icon(failed ? "warn" : "clock")),
       ),
       failed &&
         h(
-          "div",
-          { class: "retry" },
-          h("span", null, `Not sent: ${entry.error}`),
-          h(
-            "button",
-            {
-              type: "button",
-              class: "text-button",
-              click: () => view.client.outbox.retry(entry.client_message_id),
-            },
-            "Try again",
-          ),
-          h(
-            "button",
-            {
-              type: "button",
-              class: "text-button",
-              click: () => view.client.outbox.drop(entry.client_message_id),
-            },
-            "Discard",
-          ),
+          "div.retry",
+          h("span", `Not sent: ${error}`),
+          h("button.text-button", { click: () => outbox.retry(id) }, "Try again"),
+          h("button.text-button", { click: () => outbox.drop(id) }, "Discard"),
         ),
     ),
   );
 }
 
-/** @param {View} view @param {Message} message @param {string} name */
-function label(view, message, name) {
-  const own = message.sender_id === view.client.user;
-  const said = message.deleted_at ? "deleted message" : message.content;
-  const status = own && !message.deleted_at ? `. ${STATUS[view.client.store.status(message)]}` : "";
-  return `${own ? "You" : name}: ${said}. ${clock(message.created_at)}${status}`;
+/** @param {View} view @param {Message} message */
+function label({ client }, message) {
+  const { sender_id, deleted_at, content, created_at } = message;
+  const status = sender_id === client.user && !deleted_at ? `. ${STATUS[client.store.status(message)]}` : "";
+  return `${youOr(client, sender_id)}: ${deleted_at ? "deleted message" : content}. ${clock(created_at)}${status}`;
 }
 
-/** @param {View} view @param {{content: string | null, mentions: string[]}} message */
-function text(view, message) {
-  const named = (/** @type {string} */ username) =>
-    message.mentions.find(
-      (id) =>
-        (id === view.client.user ? view.client.store.me : view.client.person(id))?.username?.toLowerCase() ===
-        username,
-    );
-  const found = pieces(message.content ?? "", named).map((piece) => {
-    if (piece.kind === "link")
-      return h("a", { href: piece.href, target: "_blank", rel: "noopener noreferrer" }, piece.text);
-    if (piece.kind === "mention")
-      return h("span", { class: `mention ${piece.user === view.client.user ? "me" : ""}` }, piece.text);
-    return piece.text;
+/** @param {Client} client @param {Pick<Message, "content" | "mentions">} message */
+function text(client, { content, mentions }) {
+  const { me } = client.store;
+  const named = (/** @type {string} */ name) =>
+    mentions.find((id) => (id === me?.id ? me : client.person(id))?.username?.toLowerCase() === name);
+  const found = pieces(content ?? "", named).map(({ kind, text, user }) => {
+    if (kind === "link") return h("a", { href: text, target: "_blank", rel: "noopener noreferrer" }, text);
+    return kind === "mention" ? h(`span.mention${user === me?.id ? ".me" : ""}`, text) : text;
   });
-  return h("span", { class: "text", dir: "auto" }, found);
+  return h("span.text", { dir: "auto" }, found);
 }
 
-/** @param {View} view @param {{id: string, seq: number, sender_id: string, excerpt?: string}} answered */
+/** @param {View} view @param {Quoted} answered */
 function quoteOf(view, answered) {
   const message = view.room?.at(answered.seq);
   if (message?.deleted_at) return "Deleted message";
-  return message?.content?.slice(0, 200) ?? answered.excerpt ?? "An earlier message";
+  return excerpt(message?.content) ?? answered.excerpt ?? "An earlier message";
 }
 
-/** @param {View} view @param {{id: string, seq: number, sender_id: string, excerpt?: string}} answered */
-function quote(view, answered) {
-  return h(
-    "button",
-    { type: "button", class: "quote", click: () => view.jump(answered.seq) },
-    h(
-      "strong",
-      null,
-      answered.sender_id === view.client.user ? "You" : nameOf(view.client, answered.sender_id),
-    ),
-    h("span", null, quoteOf(view, answered)),
+/** @param {View} view @param {Quoted} answered */
+const quote = (view, answered) =>
+  h(
+    "button.quote",
+    { click: () => view.jump(answered.seq) },
+    h("strong", { dir: "auto" }, youOr(view.client, answered.sender_id)),
+    h("span", { dir: "auto" }, quoteOf(view, answered)),
   );
-}
 
 /** @param {View} view @param {Message} message @param {boolean} own */
-function foot(view, message, own) {
-  const status = own && !message.deleted_at && view.client.store.status(message);
+function foot({ client }, message, own) {
+  const { pinned_at, edited_at, created_at, deleted_at } = message;
   return h(
-    "span",
-    { class: "foot" },
-    message.pinned_at && icon("pin"),
-    message.edited_at &&
-      !message.deleted_at &&
-      h("span", { title: `Edited ${moment(message.edited_at)}` }, "edited"),
-    h("time", { datetime: message.created_at, title: moment(message.created_at) }, clock(message.created_at)),
-    status && tickOf(status),
+    "span.foot",
+    pinned_at && icon("pin"),
+    edited_at && !deleted_at && h("span", { title: `Edited ${moment(edited_at)}` }, "edited"),
+    h("time", { datetime: created_at, title: moment(created_at) }, clock(created_at)),
+    own && !deleted_at && tick(client.store.status(message)),
   );
 }
 
 /**
  * Shows how far one's own message has come. That changes often, and while one may be pressing a button
  * of the message: its element stays.
- * @param {View} view
- * @param {HTMLElement | null} row
- * @param {Message} message
+ * @param {View} view @param {Element} row @param {Message} message
  */
 export function showStatus(view, row, message) {
-  const tick = row?.querySelector(".foot > .tick");
+  const shown = row.querySelector(".foot > .tick");
   const status = view.client.store.status(message);
-  if (!row || !tick || tick.classList.contains(status)) return;
-  tick.replaceWith(tickOf(status));
-  row.setAttribute("aria-label", label(view, message, ""));
+  if (!shown || shown.classList.contains(status)) return;
+  shown.replaceWith(tick(status));
+  row.ariaLabel = label(view, message);
 }
 
-/** @param {import("../types.js").Status} status */
-const tickOf = (status) =>
+/** @param {Status} status */
+const tick = (status) =>
   h(
-    "span",
-    { class: `tick ${status}`, role: "img", "aria-label": STATUS[status] },
+    `span.tick.${status}`,
+    { role: "img", "aria-label": STATUS[status] },
     icon(status === "sent" ? "sent" : "twice"),
   );
 
-/** @param {View} view @param {Message} message */
-function reactions(view, message) {
+/** @param {Client} client @param {Message} message @param {Reaction} reaction */
+function reaction(client, message, { emoji, count: given, user_ids }) {
+  const mine = user_ids.includes(client.user);
+  const names = namesOf(client, user_ids);
   return h(
-    "div",
-    { class: "reactions" },
-    message.reactions.map(({ emoji, count: given, user_ids }) => {
-      const mine = user_ids.includes(view.client.user);
-      const names = list(user_ids.map((id) => (id === view.client.user ? "You" : nameOf(view.client, id))));
-      return h(
-        "button",
-        {
-          type: "button",
-          class: `reaction ${mine ? "mine" : ""}`,
-          "aria-pressed": String(mine),
-          title: names,
-          "aria-label": `${emoji}, ${given}: ${names}`,
-          click: () => attempt(() => view.client.react(message, emoji)),
-        },
-        emoji,
-        " ",
-        h("span", null, count(given)),
-      );
-    }),
+    `button.reaction${mine ? ".mine" : ""}`,
+    {
+      "aria-pressed": String(mine),
+      title: names,
+      "aria-label": `${emoji}, ${given}: ${names}`,
+      click: () => attempt(() => client.react(message, emoji)),
+    },
+    `${emoji} `,
+    h("span", count(given)),
   );
 }
+
+/** @param {Client} client @param {string[]} ids */
+const namesOf = (client, ids) => list(ids.map((id) => youOr(client, id)));
 
 /** @param {View} view @param {Message} message @param {boolean} own */
 function actions(view, message, own) {
   const react = (/** @type {string} */ emoji) => attempt(() => view.client.react(message, emoji));
   return h(
-    "div",
-    { class: "actions", role: "toolbar", "aria-label": "Message actions" },
-    iconButton("smile", "React", (event) =>
-      chooseEmoji(/** @type {HTMLElement} */ (event.currentTarget), QUICK, react),
-    ),
+    "div.actions",
+    { role: "toolbar", "aria-label": "Message actions" },
+    iconButton("smile", "React", ({ currentTarget }) => chooseEmoji(currentTarget, react)),
     iconButton("reply", "Reply", () => view.composer.answer(message)),
     own && view.mayEdit(message) && iconButton("edit", "Edit", () => view.composer.edit(message)),
-    iconButton("more", "More", (event) =>
-      view.menu(message, /** @type {HTMLElement} */ (event.currentTarget)),
-    ),
+    iconButton("more", "More", ({ currentTarget }) => view.menu(message, currentTarget)),
   );
 }
-
-/** @param {string} id */
-const hueOf = (id) => avatar(id, "x").className.replace("avatar ", "").replace(" direct", "");

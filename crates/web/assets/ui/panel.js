@@ -1,37 +1,38 @@
 /** What stands beside a conversation: who is in it, and what can be done with it. */
 
+import { isMuted } from "../core/timeline.js";
 import { api } from "../net/api.js";
-import { allMembers } from "./conversation.js";
-import { chosenPeople, confirm, dialog } from "./dialogs.js";
-import { attempt, fill, h, iconButton, toast } from "./dom.js";
-import { menu } from "./emoji.js";
+import { chosenPeople, confirm, dialog, nameField, onlyAdmins, posting } from "./dialogs.js";
+import { attempt, copy, h, iconButton, refill, stamp } from "./dom.js";
+import { field, form, listing, row, toggle } from "./forms.js";
 import { counted, moment } from "./format.js";
-import { avatar, isMuted, isOnline, subtitleOf, titleOf } from "./people.js";
-import { field } from "./sign-in.js";
-
-/** @typedef {import("../types.js").Conversation} Conversation */
-/** @typedef {import("../types.js").Member} Member */
+import { menu } from "./menu.js";
+import { avatarOf, portrait, subtitleOf, titleOf } from "./people.js";
 
 /** What is muted without an end is muted until then. */
 const FOR_GOOD = "2100-01-01T00:00:00Z";
 const ROLES = { member: "", admin: "Admin", owner: "Owner" };
+const RANKS = { owner: 0, admin: 1, member: 2 };
+const WEEK = 7 * 86_400;
+
+/** Whether somebody with this role leads. @param {string | undefined} role */
+export const leads = (role) => role === "admin" || role === "owner";
 
 export class Panel {
-  /** @param {import("./conversation.js").ConversationView} view */
+  /** @param {View} view */
   constructor(view) {
     this.view = view;
     this.client = view.client;
-    /** What it was made from. */
-    this.stamp = "";
-    this.body = h("div", { class: "panel-body" });
+    /** Another one whenever members may look different. */
+    this.turn = 0;
+    this.body = h("div.panel-body");
     this.element = h(
-      "aside",
-      { class: "panel", "aria-label": "Details" },
+      "aside.panel",
+      { "aria-label": "Details" },
       h(
-        "header",
-        { class: "bar" },
+        "header.bar",
         iconButton("close", "Close details", () => view.togglePanel()),
-        h("h2", null, "Details"),
+        h("h2", "Details"),
       ),
       this.body,
     );
@@ -40,72 +41,39 @@ export class Panel {
 
   /** The conversation may look different. */
   changed() {
-    const conversation = this.view.conversation;
+    const { client, view } = this;
+    const { conversation } = view;
     if (!conversation) return;
-    const { peer, my } = conversation;
-    const blocked = Boolean(peer && this.client.store.blocks.has(peer.id));
-    const stamp = JSON.stringify([
-      titleOf(this.client, conversation),
-      conversation.description,
-      conversation.member_count,
-      conversation.posting,
-      my?.role,
-      my?.pinned,
-      my?.muted_until,
-      blocked,
-      subtitleOf(this.client, conversation),
-    ]);
-    if (stamp === this.stamp) return;
-    this.stamp = stamp;
-    const title = titleOf(this.client, conversation);
-    const about = peer
-      ? (this.client.store.people.get(peer.id)?.about ?? peer.about)
-      : conversation.description;
-    fill(
-      this.body,
+    const { peer, my, description, member_count, posting } = conversation;
+    const title = titleOf(client, conversation);
+    const under = subtitleOf(client, conversation);
+    const blocked = Boolean(peer && client.store.blocks.has(peer.id));
+    const about = peer ? (client.store.people.get(peer.id)?.about ?? peer.about) : description;
+    const own = [my?.role, my?.pinned, my?.archived, isMuted(conversation)];
+    refill(this.body, stamp(title, under, blocked, about, member_count, posting, this.turn, ...own), () => [
       h(
-        "div",
-        { class: "panel-head" },
-        avatar(peer?.id ?? conversation.id, title, conversation.kind),
-        h("h3", null, title),
-        h(
-          "p",
-          { class: "muted" },
-          [peer?.username && `@${peer.username}`, subtitleOf(this.client, conversation)]
-            .filter(Boolean)
-            .join(" · "),
-        ),
-        about && h("p", { class: "about", dir: "auto" }, about),
+        "div.panel-head",
+        avatarOf(client, conversation),
+        h("h3", { dir: "auto" }, title),
+        h("p.muted", [peer?.username && `@${peer.username}`, under].filter(Boolean).join(" · ")),
+        about && h("p.about", { dir: "auto" }, about),
       ),
       this.#settings(conversation),
       peer ? this.#block(peer.id, blocked) : this.#group(conversation),
-    );
+    ]);
   }
 
   /** One's own settings. @param {Conversation} conversation */
-  #settings(conversation) {
-    const change = (/** @type {object} */ patch) =>
-      attempt(async () =>
-        this.client.put(await api.patch(`/conversations/${conversation.id}/settings`, patch)),
-      );
-    const muted = isMuted(this.client, conversation);
+  #settings({ id, my, ...conversation }) {
+    const change = (/** @type {Partial<My>} */ patch) =>
+      attempt(async () => this.client.put(await api.patch(`/conversations/${id}/settings`, patch)));
+    const muted = isMuted({ id, my, ...conversation });
+    const [pinned, archived] = [Boolean(my?.pinned), Boolean(my?.archived)];
     return h(
-      "section",
-      { class: "switches" },
-      this.#switch("Muted", muted, () => change({ muted_until: muted ? null : FOR_GOOD })),
-      this.#switch("Pinned to the top", Boolean(conversation.my?.pinned), () =>
-        change({ pinned: !conversation.my?.pinned }),
-      ),
-    );
-  }
-
-  /** @param {string} label @param {boolean} on @param {() => void} change */
-  #switch(label, on, change) {
-    return h(
-      "button",
-      { type: "button", class: "switch-row", role: "switch", "aria-checked": String(on), click: change },
-      h("span", null, label),
-      h("span", { class: "switch-knob", "aria-hidden": "true" }),
+      "section.switches",
+      toggle("Muted", muted, () => change({ muted_until: muted ? null : FOR_GOOD })),
+      toggle("Pinned to the top", pinned, () => change({ pinned: !pinned })),
+      toggle("Archived", archived, () => change({ archived: !archived })),
     );
   }
 
@@ -113,247 +81,162 @@ export class Panel {
   #block(peer, blocked) {
     const change = async () => {
       if (!blocked && !(await confirm("Block this person? Neither will reach the other.", "Block"))) return;
-      await attempt(() => (blocked ? api.delete(`/users/${peer}/block`) : api.put(`/users/${peer}/block`)));
+      await attempt(() => api[blocked ? "delete" : "put"](`/users/${peer}/block`));
       this.client.sync();
     };
+    const hide = "Hide this conversation, with what it holds? It comes back with the next message.";
     return h(
       "section",
-      null,
-      this.#deed(blocked ? "Unblock" : "Block", change, !blocked),
-      this.#deed("Hide conversation", () => this.#hide()),
+      deed(blocked ? "Unblock" : "Block", change, !blocked),
+      deed("Hide conversation", () =>
+        this.#leaving(hide, "Hide", () => api.delete(`/conversations/${this.view.id}`)),
+      ),
     );
   }
 
   /** @param {Conversation} conversation */
   #group(conversation) {
-    const role = conversation.my?.role;
-    const leads = role === "admin" || role === "owner";
-    const what = conversation.kind;
-    const members = h("ul", { class: "members", "aria-label": "Members" });
-    this.#loadMembers(conversation, members);
+    const { id, kind, name, my, member_count } = conversation;
+    const path = `/${kind}s/${id}`;
+    const members = listing(
+      `/conversations/${id}/members`,
+      (member) => this.#member(conversation, member),
+      "",
+      (/** @type {Member} */ one, /** @type {Member} */ other) => RANKS[one.role] - RANKS[other.role],
+    );
+    members.element.className = "members";
+    members.element.ariaLabel = "Members";
+    members.show();
+    const leave = () => this.#leaving(`Leave “${name}”?`, "Leave", () => api.post(`${path}/leave`));
+    const whole = `Delete “${name}” for everyone, with all its messages?`;
+    const end = () => this.#leaving(whole, "Delete", () => api.delete(path));
     return h(
       "div",
-      null,
-      leads &&
+      leads(my?.role) &&
         h(
           "section",
-          null,
-          this.#deed("Edit name and description", () => this.#edit(conversation)),
-          this.#deed("Add people", () => this.#add(conversation)),
-          this.#deed("Invite by link", () => this.#invites(conversation)),
+          deed("Edit name and description", () => this.#edit(conversation)),
+          deed("Add people", () => this.#add(id)),
+          deed("Invite by link", () => this.#invites(id)),
         ),
-      h("section", null, h("h4", null, counted(conversation.member_count, "member", "members")), members),
+      h("section", h("h4", counted(member_count, "member", "members")), members.element),
       h(
         "section",
-        null,
-        this.#deed(`Leave ${what}`, () => this.#leave(conversation), true),
-        role === "owner" && this.#deed(`Delete ${what} for everyone`, () => this.#delete(conversation), true),
+        deed(`Leave ${kind}`, leave, true),
+        my?.role === "owner" && deed(`Delete ${kind} for everyone`, end, true),
       ),
-    );
-  }
-
-  /** @param {string} label @param {() => void} choose @param {boolean} [danger] */
-  #deed(label, choose, danger = false) {
-    return h("button", { type: "button", class: `deed ${danger ? "danger" : ""}`, click: choose }, label);
-  }
-
-  /** @param {Conversation} conversation @param {HTMLElement} list */
-  async #loadMembers(conversation, list) {
-    const members = await allMembers(conversation.id).catch(() => []);
-    const rank = { owner: 0, admin: 1, member: 2 };
-    members.sort((one, other) => rank[one.role] - rank[other.role]);
-    fill(
-      list,
-      members.map((member) => this.#member(conversation, member)),
     );
   }
 
   /** @param {Conversation} conversation @param {Member} member */
   #member(conversation, member) {
-    const { user_id: id } = member;
+    const { user_id: id, display_name, username, role } = member;
     const own = id === this.client.user;
     const deeds = own ? [] : this.#deedsWith(conversation, member);
-    return h(
+    return row(
       "li",
-      { class: "row" },
-      h(
-        "span",
-        { class: "picture" },
-        avatar(id, member.display_name),
-        isOnline(this.client, id) && h("span", { class: "dot", role: "img", "aria-label": "online" }),
-      ),
-      h(
-        "span",
-        { class: "row-text" },
-        h("span", { class: "row-title" }, member.display_name, own && " (you)"),
-        h("span", { class: "row-line" }, member.username ? `@${member.username}` : "deleted account"),
-      ),
-      member.role !== "member" && h("span", { class: "role" }, ROLES[member.role]),
+      null,
+      portrait(this.client, id, display_name),
+      [display_name, own && " (you)"],
+      username ? `@${username}` : "deleted account",
+      role !== "member" && h("span.role", ROLES[role]),
       deeds.length > 0 &&
-        iconButton("more", `What to do with ${member.display_name}`, (event) =>
-          menu(/** @type {HTMLElement} */ (event.currentTarget), deeds),
+        iconButton("more", `What to do with ${display_name}`, ({ currentTarget }) =>
+          menu(currentTarget, deeds),
         ),
     );
   }
 
   /** @param {Conversation} conversation @param {Member} member */
-  #deedsWith({ id, my }, member) {
-    const path = `/conversations/${id}/members/${member.user_id}`;
-    const role = (/** @type {string} */ role) => () => void this.#change(() => api.patch(path, { role }));
+  #deedsWith({ id, my }, { user_id, username, display_name, role }) {
+    const path = `/conversations/${id}/members/${user_id}`;
+    const give = (/** @type {string} */ role) => () => this.#change(() => api.patch(path, { role }));
     const remove = async () => {
-      if (await confirm(`Remove ${member.display_name}?`, "Remove")) this.#change(() => api.delete(path));
+      if (await confirm(`Remove ${display_name}?`, "Remove")) this.#change(() => api.delete(path));
     };
     const owner = my?.role === "owner";
-    const leads = owner || (my?.role === "admin" && member.role !== "owner");
+    const may = owner || (my?.role === "admin" && role !== "owner");
     const deeds = [
-      member.username !== null && {
-        label: "Message",
-        choose: () => void this.view.shell.talkTo(member.user_id),
-      },
-      leads && member.role !== "admin" && { label: "Make admin", choose: role("admin") },
-      leads && member.role !== "member" && { label: "Make member", choose: role("member") },
-      owner && member.role !== "owner" && { label: "Make owner", choose: role("owner") },
-      leads && { label: "Remove", danger: true, choose: remove },
+      username !== null && { label: "Message", choose: () => this.view.shell.talkTo(user_id) },
+      may && role !== "admin" && { label: "Make admin", choose: give("admin") },
+      may && role !== "member" && { label: "Make member", choose: give("member") },
+      owner && role !== "owner" && { label: "Make owner", choose: give("owner") },
+      may && { label: "Remove", kind: "danger", choose: remove },
     ];
-    return deeds.filter((deed) => deed !== false);
+    return deeds.filter((it) => it !== false);
   }
 
-  /** Does something that changes who is in it. @param {() => Promise<any>} work */
+  /** Does something that changes who is in it. @param {() => unknown} work */
   async #change(work) {
-    await attempt(work);
-    this.stamp = "";
+    if (!(await attempt(work))) return;
+    this.turn++;
     this.changed();
     this.client.sync();
   }
 
   /** @param {Conversation} conversation */
-  #edit(conversation) {
-    const form = h(
-      "form",
-      { submit: save },
-      field("name", "Name", { maxlength: "64", required: "", value: conversation.name ?? "" }),
-      field("description", "Description", { maxlength: "512", value: conversation.description ?? "" }),
-      h(
-        "label",
-        { class: "check" },
-        h("input", { type: "checkbox", name: "admins", checked: conversation.posting === "admins" }),
-        "Only admins write",
-      ),
-      h("div", { class: "buttons" }, h("button", { class: "primary" }, "Save")),
-    );
-    const element = dialog("Name and description", form);
-    const client = this.client;
-
-    /** @param {Event} event */
-    function save(event) {
-      event.preventDefault();
-      const given = new FormData(form);
-      const patch = {
-        name: String(given.get("name")).trim(),
-        description: String(given.get("description")).trim() || null,
-        posting: given.has("admins") ? "admins" : "everyone",
-      };
-      attempt(async () => {
-        await api.patch(`/conversations/${conversation.id}`, patch);
-        element.close();
-        client.sync();
-      });
-    }
-  }
-
-  /** @param {Conversation} conversation */
-  #add(conversation) {
-    const chosen = chosenPeople(this.client);
-    const add = () =>
-      attempt(async () => {
-        await api.post(`/conversations/${conversation.id}/members`, { user_ids: [...chosen.ids.keys()] });
-        element.close();
-        this.#change(async () => {});
-      });
+  #edit({ id, name, description, posting: now }) {
+    const save = async (/** @type {Record<string, string>} */ { name, description, admins }) => {
+      const patch = { name, description: description || null, posting: posting(admins) };
+      await api.patch(`/conversations/${id}`, patch);
+      element.close();
+      this.client.sync();
+    };
+    const about = field("description", "Description", { maxlength: 512, value: description });
     const element = dialog(
-      "Add people",
-      chosen.element,
-      h("div", { class: "buttons" }, h("button", { type: "button", class: "primary", click: add }, "Add")),
+      "Name and description",
+      form("Save", save, nameField(name ?? ""), about, onlyAdmins(now === "admins")),
     );
   }
 
-  /** @param {Conversation} conversation */
-  #invites({ id }) {
-    const list = h("ul", { class: "picker" });
-    const show = () =>
-      attempt(async () => {
-        const { items } = await api.get(`/conversations/${id}/invites`);
-        fill(list, items.length ? items.map(row) : h("li", { class: "empty" }, "No links yet."));
-      });
-    const row = (
-      /** @type {{code: string, expires_at: string | null, uses: number, max_uses: number | null}} */ it,
-    ) => {
-      const link = `${location.origin}/invite/${it.code}`;
-      const until = it.expires_at ? `until ${moment(it.expires_at)}` : "without end";
-      const copy = () => attempt(() => navigator.clipboard.writeText(link).then(() => toast("Copied.")));
-      const revoke = () => attempt(() => api.delete(`/conversations/${id}/invites/${it.code}`).then(show));
-      return h(
+  /** @param {string} id */
+  #add(id) {
+    const chosen = chosenPeople(this.client);
+    const add = async () => {
+      const user_ids = [...chosen.ids.keys()];
+      if (user_ids.length) await api.post(`/conversations/${id}/members`, { user_ids });
+      element.close();
+      this.#change(() => {});
+    };
+    const element = dialog("Add people", form("Add", add, chosen.element));
+  }
+
+  /** @param {string} id */
+  #invites(id) {
+    const path = `/conversations/${id}/invites`;
+    const item = (/** @type {Invite} */ { code, expires_at, uses, max_uses }) => {
+      const link = `${location.origin}/invite/${code}`;
+      const until = expires_at ? `until ${moment(expires_at)}` : "without end";
+      const used = `used ${uses}${max_uses ? ` of ${max_uses}` : ""} times, ${until}`;
+      const revoke = () => attempt(() => api.delete(`${path}/${code}`).then(list.show));
+      return row(
         "li",
-        { class: "row" },
-        h(
-          "span",
-          { class: "row-text" },
-          h("a", { class: "row-title invite-link", href: link }, link),
-          h(
-            "span",
-            { class: "row-line" },
-            `used ${it.uses}${it.max_uses ? ` of ${it.max_uses}` : ""} times, ${until}`,
-          ),
-        ),
-        iconButton("copy", "Copy link", copy),
+        null,
+        null,
+        h("a.invite-link", { href: link }, link),
+        used,
+        iconButton("copy", "Copy link", () => copy(link)),
         iconButton("bin", "Take back", revoke),
       );
     };
-    const make = () =>
-      attempt(() => api.post(`/conversations/${id}/invites`, { expires_in: 7 * 86_400 }).then(show));
+    const list = listing(path, item, "No links yet.");
+    const make = () => api.post(path, { expires_in: WEEK }).then(list.show);
     dialog(
       "Invite by link",
-      h("p", { class: "muted" }, "Whoever has a link can come in. It is good for a week."),
-      list,
-      h(
-        "div",
-        { class: "buttons" },
-        h("button", { type: "button", class: "primary", click: make }, "New link"),
-      ),
+      h("p.muted", "Whoever has a link can come in. It is good for a week."),
+      list.element,
+      form("New link", make),
     );
-    show();
+    list.show();
   }
 
-  async #hide() {
-    if (
-      !(await confirm(
-        "Hide this conversation, with what it holds? It comes back with the next message.",
-        "Hide",
-      ))
-    )
-      return;
-    await attempt(async () => {
-      await api.delete(`/conversations/${this.view.id}`);
-      this.view.shell.go(null);
-    });
-  }
-
-  /** @param {Conversation} conversation */
-  async #leave(conversation) {
-    if (!(await confirm(`Leave “${conversation.name}”?`, "Leave"))) return;
-    await attempt(async () => {
-      await api.post(`/${conversation.kind}s/${conversation.id}/leave`);
-      this.view.shell.go(null);
-    });
-  }
-
-  /** @param {Conversation} conversation */
-  async #delete(conversation) {
-    if (!(await confirm(`Delete “${conversation.name}” for everyone, with all its messages?`, "Delete")))
-      return;
-    await attempt(async () => {
-      await api.delete(`/${conversation.kind}s/${conversation.id}`);
-      this.view.shell.go(null);
-    });
+  /** Does something after which the conversation is gone from the list. @param {string} question @param {string} yes @param {() => Promise<unknown>} work */
+  async #leaving(question, yes, work) {
+    if (!(await confirm(question, yes))) return;
+    if (await attempt(work)) this.view.shell.go(null);
   }
 }
+
+/** @param {string} label @param {() => unknown} choose @param {boolean} [danger] */
+const deed = (label, choose, danger = false) =>
+  h(`button.deed${danger ? ".danger" : ""}`, { click: choose }, label);

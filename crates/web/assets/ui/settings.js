@@ -1,17 +1,14 @@
-/** One's own account: profile, privacy, blocked people, devices, password. */
+/** One's own account: profile, privacy, blocked people, devices, password, and its end. */
 
 import { api } from "../net/api.js";
 import { confirm, dialog } from "./dialogs.js";
-import { attempt, fill, h, iconButton, toast } from "./dom.js";
+import { attempt, h, iconButton, toast } from "./dom.js";
+import { check, field, form, listing, row, section } from "./forms.js";
 import { ago } from "./format.js";
 import { avatar } from "./people.js";
-import { field } from "./sign-in.js";
-
-/** @typedef {import("./shell.js").Shell} Shell */
 
 /** @param {Shell} shell */
-export function settings(shell) {
-  const { client } = shell;
+export function settings({ client }) {
   const { me } = client.store;
   if (!me) return;
   const signOut = async (/** @type {"here" | "everywhere"} */ where) => {
@@ -22,188 +19,137 @@ export function settings(shell) {
   dialog(
     "Settings",
     h(
-      "div",
-      { class: "account" },
+      "div.account",
       avatar(me.id, me.display_name),
-      h(
-        "div",
-        null,
-        h("strong", null, me.display_name),
-        h("p", { class: "muted" }, `@${me.username} · ${me.email}`),
-      ),
+      h("div", h("strong", { dir: "auto" }, me.display_name), h("p.muted", `@${me.username} · ${me.email}`)),
     ),
-    profile(shell),
-    privacy(shell),
-    blocked(shell),
-    devices(shell),
+    profile(client, me),
+    privacy(client, me),
+    blocked(client),
+    devices(client),
     password(),
+    erasure(client),
     h(
-      "section",
-      { class: "buttons" },
-      h("button", { type: "button", class: "secondary", click: () => signOut("here") }, "Sign out"),
-      h(
-        "button",
-        { type: "button", class: "secondary danger", click: () => signOut("everywhere") },
-        "Sign out everywhere",
-      ),
+      "section.buttons",
+      h("button.secondary", { click: () => signOut("here") }, "Sign out"),
+      h("button.secondary.danger", { click: () => signOut("everywhere") }, "Sign out everywhere"),
     ),
   );
 }
 
-/** Saves one's own account. @param {Shell} shell @param {object} patch */
-function save(shell, patch) {
-  return attempt(async () => {
-    shell.client.store.me = await api.patch("/users/me", patch);
-    shell.client.store.touch("me", "list");
-    toast("Saved.");
-  });
+/** Saves one's own account. @param {Client} client @param {Partial<Me>} patch */
+async function save({ store }, patch) {
+  store.me = await api.patch("/users/me", patch);
+  store.touch("me", "list");
+  toast("Saved.");
 }
 
-/** @param {string} title @param {...import("./dom.js").Child} children */
-const section = (title, ...children) =>
-  h("details", { class: "section" }, h("summary", null, title), ...children);
-
-/** @param {Shell} shell */
-function profile(shell) {
-  const { me } = shell.client.store;
-  const form = h(
-    "form",
-    {
-      submit: (/** @type {Event} */ event) => {
-        event.preventDefault();
-        const given = new FormData(form);
-        save(shell, {
-          display_name: String(given.get("display_name")).trim(),
-          about: String(given.get("about")).trim() || null,
-        });
-      },
-    },
-    field("display_name", "Name", { maxlength: "64", value: me?.display_name ?? "" }),
-    field("about", "About you", { maxlength: "512", value: me?.about ?? "" }),
-    h("div", { class: "buttons" }, h("button", { class: "primary" }, "Save")),
+/** @param {Client} client @param {Me} me */
+const profile = (client, me) =>
+  section(
+    "Profile",
+    null,
+    form(
+      "Save",
+      ({ display_name, about }) => save(client, { display_name, about: about || null }),
+      field("display_name", "Name", { maxlength: 64, value: me.display_name }),
+      field("about", "About you", { maxlength: 512, value: me.about }),
+    ),
   );
-  return section("Profile", form);
-}
 
-/** @param {Shell} shell */
-function privacy(shell) {
-  const { me } = shell.client.store;
-  const choices = [
-    ["everyone", "Everyone"],
-    ["contacts", "People I have written to"],
-    ["nobody", "Nobody"],
-  ];
+/** @param {Client} client @param {Me} me */
+function privacy(client, me) {
+  const change = (/** @type {Partial<Me>} */ patch) => attempt(() => save(client, patch));
+  const option = (/** @type {Me["last_seen_visibility"]} */ value, /** @type {string} */ label) =>
+    h("option", { value, selected: value === me.last_seen_visibility }, label);
   const seen = h(
     "select",
-    { change: () => save(shell, { last_seen_visibility: seen.value }) },
-    choices.map(([value, label]) =>
-      h("option", { value, selected: value === me?.last_seen_visibility }, label),
-    ),
+    {
+      change: ({ currentTarget: { value } }) => change({ last_seen_visibility: /** @type {any} */ (value) }),
+    },
+    option("everyone", "Everyone"),
+    option("contacts", "People I have written to"),
+    option("nobody", "Nobody"),
   );
-  const receipts = h("input", {
-    type: "checkbox",
-    checked: me?.read_receipts,
-    change: () => save(shell, { read_receipts: receipts.checked }),
+  const receipts = check("Tell others what I have read", {
+    checked: me.read_receipts,
+    change: ({ currentTarget }) => change({ read_receipts: currentTarget.checked }),
   });
   return section(
     "Privacy",
-    h("label", { class: "field" }, h("span", null, "Who sees that I am online"), seen),
-    h("label", { class: "check" }, receipts, "Tell others what I have read"),
-    h("p", { class: "muted" }, "Whoever does not tell is not told either."),
+    null,
+    h("label.field", h("span", "Who sees that I am online"), seen),
+    receipts,
+    h("p.muted", "Whoever does not tell is not told either."),
   );
 }
 
-/** @param {Shell} shell */
-function blocked(shell) {
-  const list = h("ul", { class: "picker" });
-  const show = async () => {
-    const { items } = await api.get("/users/me/blocks?limit=100");
-    const row = (/** @type {import("../types.js").Profile} */ it) => {
-      const unblock = () =>
-        attempt(async () => {
-          await api.delete(`/users/${it.id}/block`);
-          shell.client.sync();
-          await show();
-        });
-      return h(
-        "li",
-        { class: "row" },
-        avatar(it.id, it.display_name),
-        h("span", { class: "row-text" }, h("span", { class: "row-title" }, it.display_name)),
-        h("button", { type: "button", class: "text-button", click: unblock }, "Unblock"),
-      );
+/** @param {Client} client */
+function blocked(client) {
+  const item = (/** @type {Profile} */ { id, display_name }) => {
+    const unblock = async () => {
+      await api.delete(`/users/${id}/block`);
+      client.sync();
+      await list.show();
     };
-    fill(list, items.length ? items.map(row) : h("li", { class: "empty" }, "You have blocked nobody."));
+    const button = h("button.text-button", { click: () => attempt(unblock) }, "Unblock");
+    return row("li", null, avatar(id, display_name), display_name, "", button);
   };
-  const element = section("Blocked people", list);
-  element.addEventListener("toggle", () => element.open && attempt(show));
-  return element;
+  const list = listing("/users/me/blocks", item, "You have blocked nobody.");
+  return section("Blocked people", list.show, list.element);
 }
 
-/** @param {Shell} shell */
-function devices(shell) {
-  const list = h("ul", { class: "picker" });
-  const show = async () => {
-    const { items } = await api.get("/auth/sessions?limit=100");
-    const row = (
-      /** @type {{id: string, device_name: string | null, address: string | null, last_used_at: string, current: boolean}} */ it,
-    ) => {
-      const end = () =>
-        attempt(async () => {
-          await api.delete(`/auth/sessions/${it.id}`);
-          await show();
-        });
-      const under = [it.address, it.current ? "this device" : `last used ${ago(it.last_used_at)}`]
-        .filter(Boolean)
-        .join(" · ");
-      return h(
-        "li",
-        { class: "row" },
-        h(
-          "span",
-          { class: "row-text" },
-          h("span", { class: "row-title" }, it.device_name ?? "Unnamed device"),
-          h("span", { class: "row-line" }, under),
-        ),
-        !it.current && iconButton("close", "Sign this device out", end),
-      );
-    };
-    fill(list, items.map(row));
+/** @param {Client} client */
+function devices(client) {
+  const item = (/** @type {Device} */ { id, device_name, address, current, last_used_at }) => {
+    const used = current ? "this device" : `last used ${ago(last_used_at)}`;
+    const under = [address, used].filter(Boolean).join(" · ");
+    const end = () => attempt(() => api.delete(`/auth/sessions/${id}`).then(list.show));
+    const button = !current && iconButton("close", "Sign this device out", end);
+    return row("li", null, null, device_name ?? "Unnamed device", under, button);
   };
-  const others = () =>
-    attempt(async () => {
-      await shell.client.signOut("others");
-      await show();
-    });
-  const element = section(
+  const list = listing("/auth/sessions", item, "");
+  const others = () => attempt(() => client.signOut("others").then(list.show));
+  return section(
     "Devices",
-    list,
-    h(
-      "div",
-      { class: "buttons" },
-      h("button", { type: "button", class: "secondary", click: others }, "Sign out all others"),
-    ),
+    list.show,
+    list.element,
+    h("div.buttons", h("button.secondary", { click: others }, "Sign out all others")),
   );
-  element.addEventListener("toggle", () => element.open && attempt(show));
-  return element;
 }
 
 function password() {
-  const form = h(
-    "form",
-    {
-      submit: (/** @type {Event} */ event) => {
-        event.preventDefault();
-        attempt(async () => {
-          await api.put("/auth/password", Object.fromEntries(new FormData(form)));
-          form.reset();
-          toast("Changed. Your other devices are signed out.");
-        });
-      },
+  const element = form(
+    "Change password",
+    async (given) => {
+      await api.put("/auth/password", given);
+      element.reset();
+      toast("Changed. Your other devices are signed out.");
     },
     field("current_password", "Password now", { type: "password", autocomplete: "current-password" }),
     field("new_password", "New password", { type: "password", autocomplete: "new-password" }),
-    h("div", { class: "buttons" }, h("button", { class: "primary" }, "Change password")),
   );
-  return section("Password", form);
+  return section("Password", null, element);
+}
+
+/** @param {Client} client */
+function erasure(client) {
+  const erase = async (/** @type {Record<string, string>} */ { password, messages }) => {
+    const what = messages ? "your account and all you have written" : "your account";
+    if (!(await confirm(`Delete ${what} for good? Nobody can bring it back.`, "Delete for good"))) return;
+    await api.delete(`/users/me${messages ? "?messages=delete" : ""}`, { password });
+    await client.ended();
+  };
+  const element = form(
+    "Delete account",
+    erase,
+    h(
+      "p.muted",
+      "Your name and address are free again. What you have written stays for others, under no name.",
+    ),
+    check("Delete what I have written, too", { name: "messages" }),
+    field("password", "Password", { type: "password", autocomplete: "current-password", required: true }),
+  );
+  element.querySelector(".primary")?.classList.add("danger");
+  return section("Delete account", null, element);
 }

@@ -1,13 +1,15 @@
 /** The frame around everything: the list on the left, a conversation beside it, and what is said above. */
 
-import { joinByInvite } from "../net/client.js";
+import { unread } from "../core/timeline.js";
+import { api } from "../net/api.js";
 import { ConversationView } from "./conversation.js";
-import { newConversation, joinByLink } from "./dialogs.js";
+import { confirm, newConversation } from "./dialogs.js";
 import { attempt, fill, h, icon, toast } from "./dom.js";
 import { Inbox } from "./inbox.js";
+import { closePopup } from "./menu.js";
 import { settings } from "./settings.js";
 
-/** @typedef {import("../net/client.js").Client} Client */
+const MINUTE = 60_000;
 
 export class Shell {
   /** @param {HTMLElement} root @param {Client} client */
@@ -16,14 +18,16 @@ export class Shell {
     /** @type {ConversationView | null} */
     this.view = null;
     this.inbox = new Inbox(this);
-    this.banner = h("div", { class: "banner", role: "status", "aria-live": "polite", hidden: true });
-    this.main = h("main", { class: "main", "aria-label": "Conversation" });
-    this.frame = h("div", { class: "shell" }, this.inbox.element, this.main);
+    this.banner = h("div.banner", { role: "status", "aria-live": "polite", hidden: true });
+    this.main = h("main.main", { "aria-label": "Conversation" });
+    this.frame = h("div.shell", this.inbox.element, this.main);
     fill(root, this.banner, this.frame);
     client.onState.add(() => this.#connection());
     // A short break is nobody's concern.
     setTimeout(() => this.#connection(), 2_000);
-    client.store.listen((topics) => this.#changed(topics));
+    client.store.listeners.add((topics) => this.#changed(topics));
+    // "Five minutes ago" does not stay so.
+    setInterval(() => client.store.touch("people"), MINUTE);
     addEventListener("hashchange", () => this.#route());
     addEventListener("keydown", (event) => this.#key(event));
     this.#route();
@@ -35,27 +39,36 @@ export class Shell {
     else location.hash = id ?? "";
   }
 
+  /** Opens a conversation that a call has answered with. @param {Conversation} conversation */
+  show(conversation) {
+    this.go(this.client.put(conversation).id);
+  }
+
   /** Opens the direct chat with a person, and makes it if it is missing. @param {string} person */
   async talkTo(person) {
     const known = [...this.client.store.conversations.values()].find((it) => it.peer?.id === person);
-    if (known) return this.go(known.id);
-    const { api } = await import("../net/api.js");
-    await attempt(async () => {
-      const made = await api.post("/conversations", { kind: "direct", user_id: person });
-      this.go(this.client.put(made).id);
-    });
+    if (known) this.go(known.id);
+    else
+      await attempt(async () =>
+        this.show(await api.post("/conversations", { kind: "direct", user_id: person })),
+      );
   }
 
   /** @param {string} code */
   joinByInvite(code) {
     return attempt(async () => {
-      try {
-        this.go(this.client.put(await joinByInvite(code)).id);
-      } catch (error) {
-        const gone = /** @type {any} */ (error).code === "not_found";
-        throw gone ? new Error("This invite is not good any more.") : error;
-      }
+      const path = `/invites/${encodeURIComponent(code)}/join`;
+      this.show(
+        await api.post(path).catch((error) => {
+          throw error.code === "not_found" ? new Error("This invite is not good any more.") : error;
+        }),
+      );
     });
+  }
+
+  /** Whoever opens the link of an invite is asked first. @param {string} code */
+  async invited(code) {
+    if (await confirm("You have been invited to a conversation.", "Join")) await this.joinByInvite(code);
   }
 
   settings() {
@@ -66,64 +79,38 @@ export class Shell {
     newConversation(this);
   }
 
-  joinByLink() {
-    joinByLink(this);
-  }
-
   #route() {
     const id = location.hash.slice(1);
     if (id && id === this.view?.id) return;
+    closePopup();
     this.view?.close();
     this.view = id ? new ConversationView(this, id) : null;
     this.frame.classList.toggle("open", Boolean(id));
-    fill(this.main, this.view?.element ?? this.#nothingOpen());
+    fill(this.main, this.view?.element ?? nothingOpen());
     this.inbox.render();
     this.view?.shown();
+    this.#isThere("There is no such conversation.");
   }
 
-  #nothingOpen() {
-    return h(
-      "div",
-      { class: "nothing" },
-      h("div", { class: "nothing-mark" }, icon("people")),
-      h("p", null, "Choose a conversation, or start a new one."),
-      h(
-        "p",
-        { class: "muted" },
-        h("kbd", null, "Ctrl"),
-        " ",
-        h("kbd", null, "K"),
-        " finds people, groups and channels.",
-      ),
-    );
+  /** Goes back to the list where what is open is not one's own. Says whether it is. @param {string} why */
+  #isThere(why) {
+    if (!this.view || !this.client.current || this.view.conversation) return true;
+    toast(why);
+    this.go(null);
+    return false;
   }
 
-  /** @param {Set<import("../core/store.js").Topic>} topics */
+  /** @param {Set<Topic>} topics */
   #changed(topics) {
-    const view = this.view;
     if (topics.has("list") || topics.has("people") || topics.has("me")) this.inbox.render();
-    if (view) {
-      if (this.client.current && !this.client.conversation(view.id)) {
-        toast("This conversation is not yours any more.");
-        return this.go(null);
-      }
-      view.changed(topics);
-    }
-    this.#title();
-  }
-
-  #title() {
-    let unread = 0;
-    for (const { my } of this.client.store.conversations.values()) {
-      if (my && !(my.muted_until && Date.parse(my.muted_until) > Date.now())) unread += my.unread_count;
-    }
-    document.title = unread ? `(${unread}) Kith` : "Kith";
+    if (this.#isThere("This conversation is not yours any more.")) this.view?.changed(topics);
+    const waiting = unread(this.client.store.conversations.values());
+    document.title = waiting ? `(${waiting}) Kith` : "Kith";
   }
 
   #connection() {
-    const { connected } = this.client;
     clearTimeout(this.bannerTimer);
-    if (connected) {
+    if (this.client.connected) {
       this.banner.hidden = true;
       this.view?.connected();
       return;
@@ -142,7 +129,15 @@ export class Shell {
       event.preventDefault();
       this.inbox.focusSearch();
     } else if (event.key === "Escape" && !event.defaultPrevented && !document.querySelector("dialog[open]")) {
-      if (!this.view?.escape() && this.view) this.go(null);
+      if (this.view && !this.view.escape()) this.go(null);
     }
   }
 }
+
+const nothingOpen = () =>
+  h(
+    "div.nothing",
+    h("div.nothing-mark", icon("people")),
+    h("p", "Choose a conversation, or start a new one."),
+    h("p.muted", h("kbd", "Ctrl"), " ", h("kbd", "K"), " finds people, groups and channels."),
+  );
