@@ -87,6 +87,7 @@ fn everything_can_be_reached_by_keys() {
         ann.type_text("second line").await;
         ann.key("Enter", 0).await;
         ann.sees("first line\nsecond line").await;
+        ann.all_sent().await;
         // From message to message, and what can be done with one.
         ann.js("document.querySelector('.scroller').focus()").await;
         ann.key("ArrowUp", 0).await;
@@ -95,5 +96,24 @@ fn everything_can_be_reached_by_keys() {
         ann.until("its buttons", "document.activeElement.ariaLabel === 'React'").await;
         ann.key("Escape", 0).await;
         ann.until("the list", "document.querySelector('.nothing') !== null").await;
+    });
+}
+
+#[test]
+fn the_focus_stays_on_a_control_whose_message_is_made_anew() {
+    run(async {
+        let (server, browser) = (Server::start(), Browser::start().await);
+        let ann = browser.page(&server.url(), DESKTOP).await;
+        ann.sign_up("ann", "Ann").await;
+        let (bob, _) = server.user("bob", Some("Bob")).await;
+        ann.talk_to("Bob").await;
+        ann.write("Hello").await;
+        ann.all_sent().await;
+        ann.js("document.querySelector('[aria-label=Reply]').focus()").await;
+        let chat = ann.conversation().await;
+        let sent = bob.history(chat, kith_client::Selector::Newest, None).await.unwrap();
+        bob.react(sent.items[0].id, "👍").await.unwrap();
+        ann.says(".reaction", "👍").await;
+        assert_eq!(ann.js("document.activeElement.ariaLabel").await, "Reply");
     });
 }

@@ -33,6 +33,9 @@ const FLAGS: &[&str] = &[
     "--disable-dev-shm-usage",
     "--force-color-profile=srgb",
     "--lang=en-GB",
+    // Nobody watches: the next frame may come at once.
+    "--disable-frame-rate-limit",
+    "--disable-gpu-vsync",
     // There is a mouse, which headless it would not say.
     "--blink-settings=primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4",
     "--remote-debugging-port=0",

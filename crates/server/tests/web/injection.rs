@@ -41,9 +41,7 @@ fn no_text_ever_runs_and_the_policy_has_nothing_to_stop() {
     run(async {
         let (server, browser) = (Server::start(), Browser::start().await);
         let ann = browser.page(&server.url(), DESKTOP).await;
-        ann.sign_up("ann", "Ann").await;
-        let id = ann.js("JSON.parse(localStorage['kith.session']).user_id").await;
-        let ann_id = serde_json::from_value(id).unwrap();
+        let ann_id = ann.sign_up("ann", "Ann").await;
         for (number, text) in CORPUS.iter().enumerate() {
             let name: String = text.chars().take(60).filter(|it| *it != '\u{202e}').collect();
             let (mallory, _) = server.user(&format!("mallory{number}"), Some(&name)).await;

@@ -10,6 +10,7 @@
 mod accessibility;
 mod browser;
 mod history;
+mod inbox;
 mod injection;
 mod offline;
 mod page;

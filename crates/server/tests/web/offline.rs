@@ -32,15 +32,14 @@ fn what_is_written_while_the_server_is_away_arrives_once_and_in_order() {
         ann.reload().await;
         ann.sees("You: three. Sending").await;
         ann.sees("You: before").await;
-        ann.until("the draft", "document.querySelector('textarea').value === 'half a thought'")
-            .await;
+        ann.writes("half a thought").await;
 
         server.go_on();
         for text in ["one", "two", "three"] {
             bob.sees(&format!("Ann: {text}")).await;
         }
         ann.connected().await;
-        ann.until("nothing waits", "document.querySelector('.outgoing') === null").await;
+        ann.all_sent().await;
         for page in [&ann, &bob] {
             let said: Vec<String> = page.messages().await;
             let order: Vec<&str> =
@@ -65,8 +64,70 @@ fn a_message_survives_a_reload_right_after_it_was_sent() {
             ann.reload().await;
             ann.sees(&format!("round {round}")).await;
         }
-        ann.until("nothing waits", "document.querySelector('.outgoing') === null").await;
-        assert_eq!(ann.messages().await.len(), 5);
+        ann.all_sent().await;
+        ann.until("all five", "document.querySelectorAll('.message').length === 5").await;
         ann.until("no draft", "document.querySelector('textarea')?.value === ''").await;
+    });
+}
+
+#[test]
+fn what_is_typed_survives_a_reload_with_what_it_answers_and_changes() {
+    run(async {
+        let (mut server, browser) = (Server::start(), Browser::start().await);
+        let ann = browser.page(&server.url(), DESKTOP).await;
+        ann.sign_up("ann", "Ann").await;
+        server.user("bob", Some("Bob")).await;
+        server.user("cleo", Some("Cleo")).await;
+        ann.talk_to("Bob").await;
+        for text in ["a question", "a misteak"] {
+            ann.write(text).await;
+        }
+        ann.all_sent().await;
+        ann.until("the worker", "navigator.serviceWorker.ready.then(() => true)").await;
+
+        // An answer that is not sent yet.
+        ann.act("a question", "Reply").await;
+        ann.type_text("half an answer").await;
+        ann.reload().await;
+        ann.says(".composer-above", "a question").await;
+        ann.writes("half an answer").await;
+        // On top of it a change of another message.
+        ann.act("a misteak", "Edit").await;
+        ann.writes("a misteak").await;
+        ann.js("document.querySelector('textarea').select()").await;
+        ann.type_text("a mistake").await;
+        ann.reload().await;
+        ann.says(".composer-above", "Edit message").await;
+        ann.writes("a mistake").await;
+        // Elsewhere the list tells of it, and it is there again.
+        ann.talk_to("Cleo").await;
+        ann.writes("").await;
+        ann.says(".row-line.draft", "a mistake").await;
+        ann.open("Bob").await;
+        ann.writes("a mistake").await;
+
+        server.kill();
+        ann.until("a banner", "!document.querySelector('.banner').hidden").await;
+        ann.click(".composer textarea").await;
+        ann.key("Enter", 0).await;
+        ann.says(".toast", "cannot be reached").await;
+        ann.says(".composer-above", "Edit message").await;
+        ann.writes("a mistake").await;
+
+        server.go_on();
+        ann.connected().await;
+        ann.key("Enter", 0).await;
+        ann.sees("You: a mistake").await;
+        // What lay below comes back.
+        ann.says(".composer-above", "a question").await;
+        ann.writes("half an answer").await;
+        ann.key("Enter", 0).await;
+        ann.sees("You: half an answer").await;
+        ann.says(".quote", "a question").await;
+        ann.all_sent().await;
+        ann.reload().await;
+        ann.sees("You: half an answer").await;
+        ann.writes("").await;
+        assert!(ann.complaints().is_empty(), "{:?}", ann.complaints());
     });
 }

@@ -7,6 +7,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::{
     browser::{Link, pictures},
@@ -196,7 +197,7 @@ impl Page {
     }
 
     /// Makes an account, by the page that one sees first.
-    pub(crate) async fn sign_up(&self, name: &str, display_name: &str) {
+    pub(crate) async fn sign_up(&self, name: &str, display_name: &str) -> Uuid {
         self.until("the sign-in page", "document.querySelector('.sign-in') !== null").await;
         if self.js("document.querySelector('[name=email]') === null").await == true {
             self.press("Create an account").await;
@@ -207,6 +208,8 @@ impl Page {
         self.fill("password", PASSWORD).await;
         self.press("Create account").await;
         self.connected().await;
+        let id = self.js("JSON.parse(localStorage['kith.session']).user_id").await;
+        serde_json::from_value(id).unwrap()
     }
 
     pub(crate) async fn sign_in(&self, name: &str) {
@@ -234,6 +237,11 @@ impl Page {
         self.says(found, name).await;
         self.click(found).await;
         self.until("a conversation", "document.querySelector('.composer') !== null").await;
+    }
+
+    /// The conversation that is open.
+    pub(crate) async fn conversation(&self) -> Uuid {
+        serde_json::from_value(self.js("location.hash.slice(1)").await).unwrap()
     }
 
     /// Opens a conversation of the list.
@@ -270,6 +278,17 @@ impl Page {
         self.until(&format!("a message {text:?}"), &expression).await;
     }
 
+    /// Waits until this stands where one writes.
+    pub(crate) async fn writes(&self, text: &str) {
+        let expression = format!("document.querySelector('textarea')?.value === {}", json!(text));
+        self.until(&format!("{text:?} in the composer"), &expression).await;
+    }
+
+    /// Waits until nothing is on its way.
+    pub(crate) async fn all_sent(&self) {
+        self.until("all sent", "document.querySelector('.outgoing') === null").await;
+    }
+
     /// Does something with a message by its toolbar: `React`, `Reply`, `Edit`, `More`.
     pub(crate) async fn act(&self, message: &str, action: &str) {
         let row = format!(
@@ -285,6 +304,11 @@ impl Page {
 
     /// Draws it into the folder of pictures.
     pub(crate) async fn picture(&self, name: &str) {
+        // Whatever moves has come to rest, and its frame is drawn.
+        self.js("Promise.all(document.getAnimations().map((it) => it.finished.catch(() => {})))
+                   .then(() => document.fonts.ready)
+                   .then(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(0)))))")
+            .await;
         let drawn = self.call("Page.captureScreenshot", json!({ "format": "png" })).await;
         let png = STANDARD.decode(drawn["data"].as_str().unwrap()).unwrap();
         let path = pictures().join(format!("{name}.png"));

@@ -1,7 +1,5 @@
 //! Pictures of the client, to be looked at. Those of the README are made here too.
 
-use std::time::Duration;
-
 use kith_client::protocol::rest::{NewGroup, SendMessage};
 
 use crate::{
@@ -17,10 +15,8 @@ fn pictures_of_a_chat_at_both_widths() {
         let (server, browser) = (Server::start(), Browser::start().await);
         let ann = browser.page(&server.url(), DESKTOP).await;
         ann.picture("sign-in").await;
-        ann.sign_up("ann", "Ann Bell").await;
+        let ann_id = ann.sign_up("ann", "Ann Bell").await;
         ann.picture("empty").await;
-        let id = ann.js("JSON.parse(localStorage['kith.session']).user_id").await;
-        let ann_id = serde_json::from_value(id).unwrap();
         let (ben, ben_id) = server.user("ben", Some("Ben Oduya")).await;
         let (cleo, cleo_id) = server.user("cleo", Some("Cleo Marsh")).await;
         let (dana, _) = server.user("dana", Some("Dana Petrov")).await;
@@ -56,7 +52,7 @@ fn pictures_of_a_chat_at_both_widths() {
         ann.type_text("The lake. I'll bring the sandwiches 🥪").await;
         ann.key("Enter", 0).await;
         ann.sees("You: The lake").await;
-        ann.until("it is sent", "document.querySelector('.outgoing') === null").await;
+        ann.all_sent().await;
         let sent = cleo.history(hike, kith_client::Selector::Newest, None).await.unwrap();
         let last = sent.items.last().unwrap();
         cleo.react(last.id, "❤️").await.unwrap();
@@ -67,7 +63,6 @@ fn pictures_of_a_chat_at_both_widths() {
         ann.sees("nine o'clock").await;
         ann.sees("Read").await;
         ann.click(".composer textarea").await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
         ann.picture("desktop").await;
         ann.press("Details").await;
         ann.says(".members", "Cleo Marsh").await;
@@ -75,15 +70,51 @@ fn pictures_of_a_chat_at_both_widths() {
         ann.colours("dark").await;
         ann.picture("desktop-dark").await;
         ann.press("Close details").await;
+        ann.act("North ridge", "React").await;
+        ann.picture("emoji-dark").await;
+        ann.key("Escape", 0).await;
+        ann.act("I'll bring", "More").await;
+        ann.picture("menu-dark").await;
+        ann.press("Details").await;
+        ann.says("dialog", "Read").await;
+        ann.picture("details-dark").await;
+        ann.key("Escape", 0).await;
         ann.resize(PHONE).await;
         ann.picture("phone-dark").await;
         ann.colours("light").await;
         ann.picture("phone").await;
+        ann.press("Details").await;
+        ann.says(".members", "Cleo Marsh").await;
+        ann.picture("phone-panel").await;
+        ann.press("Close details").await;
         ann.press("Back to the list").await;
         ann.until("the list", "document.querySelector('.list').getClientRects().length > 0").await;
         ann.picture("phone-list").await;
-        ann.press("New conversation").await;
-        ann.picture("phone-new").await;
+        for (size, name) in [(PHONE, "phone-"), (DESKTOP, "")] {
+            ann.resize(size).await;
+            ann.press("New conversation").await;
+            ann.picture(&format!("{name}new")).await;
+            ann.click(".choice:nth-of-type(2)").await;
+            ann.says("dialog .picker", "Cleo Marsh").await;
+            ann.click("dialog .picker button").await;
+            ann.picture(&format!("{name}new-group")).await;
+            ann.press("Close").await;
+            ann.press("Settings").await;
+            ann.picture(&format!("{name}settings")).await;
+            ann.js(
+                "document.querySelectorAll('dialog details').forEach((it) => { it.open = true })",
+            )
+            .await;
+            ann.says("dialog", "this device").await;
+            ann.picture(&format!("{name}settings-open")).await;
+            ann.js("document.querySelector('dialog').scrollTo(0, 9999)").await;
+            ann.picture(&format!("{name}settings-end")).await;
+            ann.press("Sign out").await;
+            ann.picture(&format!("{name}question")).await;
+            ann.press("Cancel").await;
+            ann.key("Escape", 0).await;
+            ann.until("no window", "document.querySelector('dialog') === null").await;
+        }
         assert_ne!(ben_id, cleo_id);
     });
 }

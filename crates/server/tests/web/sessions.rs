@@ -63,6 +63,29 @@ fn signing_out_everywhere_ends_other_devices() {
 }
 
 #[test]
+fn an_account_is_deleted_with_its_password_and_a_question() {
+    run(async {
+        let (server, browser) = (Server::start(), Browser::start().await);
+        let page = browser.page(&server.url(), DESKTOP).await;
+        page.sign_up("ann", "Ann").await;
+        page.press("Settings").await;
+        page.click("details:last-of-type summary").await;
+        let form = "details:last-of-type form";
+        page.click(&format!("{form} [name=messages]")).await;
+        page.click(&format!("{form} [name=password]")).await;
+        page.type_text(PASSWORD).await;
+        page.click(&format!("{form} .primary")).await;
+        page.says("dialog", "Delete your account and all you have written for good?").await;
+        page.press("Delete for good").await;
+        page.until("the sign-in page", "document.querySelector('.sign-in') !== null").await;
+        assert_eq!(page.js("Object.keys(localStorage).length").await, 0);
+        // The name is free again.
+        page.sign_up("ann", "Another Ann").await;
+        assert!(page.complaints().is_empty(), "{:?}", page.complaints());
+    });
+}
+
+#[test]
 fn what_is_refused_is_said_beside_the_form() {
     run(async {
         let (server, browser) = (Server::start(), Browser::start().await);

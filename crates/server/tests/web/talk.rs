@@ -112,3 +112,32 @@ fn a_group_is_made_invited_to_and_typed_in() {
         }
     });
 }
+
+#[test]
+fn a_text_is_copied_or_it_is_said_that_it_cannot_be() {
+    run(async {
+        let (server, browser) = (Server::start(), Browser::start().await);
+        let ann = browser.page(&server.url(), DESKTOP).await;
+        ann.sign_up("ann", "Ann").await;
+        server.user("bob", Some("Bob")).await;
+        ann.talk_to("Bob").await;
+        ann.write("Copy me").await;
+        ann.all_sent().await;
+        for (clipboard, said) in [
+            ("{ writeText: async (text) => { window.copied = text } }", "Copied."),
+            ("{ writeText: () => Promise.reject(new Error()) }", "does not let this page copy"),
+            ("undefined", "does not let this page copy"),
+        ] {
+            ann.js(&format!(
+                "Object.defineProperty(navigator, 'clipboard', {{ value: {clipboard}, configurable: true }}); 0"
+            ))
+            .await;
+            ann.js("document.querySelector('#toasts').replaceChildren()").await;
+            ann.act("Copy me", "More").await;
+            ann.press("Copy text").await;
+            ann.says(".toast", said).await;
+        }
+        assert_eq!(ann.js("copied").await, "Copy me");
+        assert!(ann.complaints().is_empty(), "{:?}", ann.complaints());
+    });
+}
