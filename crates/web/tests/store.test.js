@@ -140,3 +140,35 @@ test("reactions are taken back as they were given", () => {
   assert.deepEqual(two, [{ emoji: "👍", count: 2, user_ids: ["bob", "cat"] }]);
   assert.deepEqual(reacted(reacted(two, "👍", "bob", false), "👍", "cat", false), []);
 });
+
+test("the pages of a sync have the blocks together", () => {
+  const it = store();
+  const rest = {
+    token: "t",
+    conversations: [],
+    removed: [],
+    users: [],
+    presence: [],
+    me: /** @type {any} */ (it.me),
+  };
+  it.sync({ ...rest, blocks: ["bob"], has_more: true }, false);
+  assert.deepEqual([...it.blocks], [], "the old ones hold until all are here");
+  it.sync({ ...rest, blocks: ["cat"], has_more: false }, false);
+  assert.deepEqual([...it.blocks], ["bob", "cat"]);
+  it.sync({ ...rest, blocks: [], has_more: false }, false);
+  assert.deepEqual([...it.blocks], []);
+});
+
+test("whoever has left holds no tick up, and who has come counts", () => {
+  const receipts = [
+    { user_id: "bob", delivered_seq: 5, read_seq: 5 },
+    { user_id: "cat", delivered_seq: 0, read_seq: 0 },
+  ];
+  const it = store({ receipts });
+  const own = message(1, { sender_id: "ann" });
+  assert.equal(it.status(own), "sent");
+  it.put(conversation({ member_count: 2, receipts: receipts.slice(0, 1) }));
+  assert.equal(it.status(own), "read");
+  it.put(conversation({ member_count: 3, receipts: receipts.slice(0, 1) }));
+  assert.equal(it.status(own), "sent", "somebody is not known");
+});

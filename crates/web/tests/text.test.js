@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { isEmoji, pieces } from "../assets/core/text.js";
-import { inbox, rows } from "../assets/core/timeline.js";
+import { inbox, rows, unread } from "../assets/core/timeline.js";
 import { conversation, message } from "./made.js";
 
 const nobody = () => undefined;
@@ -45,7 +45,7 @@ test("only those who are mentioned are marked", () => {
 
 test("a few emoji alone are large", () => {
   assert.ok(isEmoji("🎉"));
-  assert.ok(isEmoji("👍🏽 ❤️"));
+  assert.ok(isEmoji("👍🏽 ❤️ 🇩🇪"));
   assert.ok(!isEmoji("ok 🎉"));
   assert.ok(!isEmoji("42"));
 });
@@ -93,4 +93,24 @@ test("the inbox has the pinned first, then the newest", () => {
     inbox(all).map((it) => it.id),
     ["pinned", "new", "old"],
   );
+});
+
+test("the title counts what is neither muted nor put away", () => {
+  const later = new Date(Date.now() + 60_000).toISOString();
+  const all = [
+    conversation({}, { unread_count: 2 }),
+    conversation({}, { unread_count: 3, muted_until: later }),
+    conversation({}, { unread_count: 4, muted_until: "2020-01-01T00:00:00Z" }),
+    conversation({}, { unread_count: 5, archived: true }),
+  ];
+  assert.equal(unread(all), 6);
+});
+
+test("the line stands above the first new message, not above the first that is loaded", () => {
+  const kinds = (/** @type {boolean} */ hasBefore) =>
+    rows([message(8), message(9)], { before: undefined, hasBefore, outgoing: [], readSeq: 2, me: "ann" }).map(
+      (it) => it.kind,
+    );
+  assert.ok(!kinds(true).includes("line"));
+  assert.ok(kinds(false).includes("line"));
 });

@@ -79,6 +79,7 @@ fn pictures_of_a_chat_at_both_widths() {
         ann.says("dialog", "Read").await;
         ann.picture("details-dark").await;
         ann.key("Escape", 0).await;
+        ann.js("document.activeElement.blur()").await;
         ann.resize(PHONE).await;
         ann.picture("phone-dark").await;
         ann.colours("light").await;
@@ -107,7 +108,7 @@ fn pictures_of_a_chat_at_both_widths() {
             .await;
             ann.says("dialog", "this device").await;
             ann.picture(&format!("{name}settings-open")).await;
-            ann.js("document.querySelector('dialog').scrollTo(0, 9999)").await;
+            ann.js("document.querySelector('.dialog-body').scrollTo(0, 9999)").await;
             ann.picture(&format!("{name}settings-end")).await;
             ann.press("Sign out").await;
             ann.picture(&format!("{name}question")).await;

@@ -30,6 +30,8 @@ export class Store {
     this.typing = new Map();
     /** @type {Set<string>} */
     this.blocks = new Set();
+    /** Those of a sync that has more pages. @type {Set<string>} */
+    this.blocksSoFar = new Set();
     /** What the next sync starts from. @type {string | null} */
     this.token = null;
     /** Those who hear which topics changed. @type {Set<(topics: Set<Topic>) => void>} */
@@ -69,12 +71,15 @@ export class Store {
     if (fresh) {
       this.conversations.clear();
       this.presence.clear();
+      this.blocksSoFar.clear();
     }
     /** @type {Wish[]} */
     const wishes = [];
     this.me = page.me;
     this.token = page.token;
-    this.blocks = new Set(page.blocks);
+    // Each page has some of the blocks: all pages together have all.
+    this.blocksSoFar = new Set([...this.blocksSoFar, ...page.blocks]);
+    if (!page.has_more) [this.blocks, this.blocksSoFar] = [this.blocksSoFar, new Set()];
     for (const id of page.removed) this.remove(id);
     for (const user of page.users) this.know(user);
     for (const { user_id, online, last_seen } of page.presence) {
