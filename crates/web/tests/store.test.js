@@ -112,7 +112,8 @@ test("after a break only rooms that moved are healed, from the version they had"
 test("what a sync leaves out or has older does not undo a frame", () => {
   const it = store();
   it.apply({ type: "new_message", message: message(2) });
-  it.put(conversation({ last_seq: 1, last_message: message(1) }));
+  const wishes = it.put(conversation({ last_seq: 1, last_message: message(1) }));
+  assert.deepEqual(wishes[0], { want: "sync" }, "its counts are older, too");
   assert.equal(it.conversations.get("c")?.last_message?.seq, 2);
   assert.equal(it.conversations.get("c")?.last_seq, 2);
 });

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use kith_client::protocol::rest::SendMessage;
 use serde_json::Value;
 
 use crate::{
@@ -115,5 +116,21 @@ fn the_focus_stays_on_a_control_whose_message_is_made_anew() {
         bob.react(sent.items[0].id, "👍").await.unwrap();
         ann.says(".reaction", "👍").await;
         assert_eq!(ann.js("document.activeElement.ariaLabel").await, "Reply");
+        // So it does in the list, and in the panel.
+        ann.js("document.querySelector('.list .row').focus()").await;
+        bob.send(chat, &SendMessage { content: "Hi".to_owned(), ..Default::default() })
+            .await
+            .unwrap();
+        ann.says(".list .row-line", "Hi").await;
+        assert_eq!(ann.js("document.activeElement.className").await, "row");
+        ann.press("Details").await;
+        ann.js("document.querySelector('[aria-label=Muted]').focus()").await;
+        ann.key(" ", 0).await;
+        ann.until(
+            "it muted",
+            "document.querySelector('[aria-label=Muted]').ariaChecked === 'true'",
+        )
+        .await;
+        assert_eq!(ann.js("document.activeElement.ariaLabel").await, "Muted");
     });
 }

@@ -165,3 +165,25 @@ fn long_names_and_words_stay_within_the_page() {
         assert!(ann.complaints().is_empty(), "{:?}", ann.complaints());
     });
 }
+
+#[test]
+fn what_was_not_on_the_screen_stays_unread() {
+    run(async {
+        let (server, browser) = (Server::start(), Browser::start().await);
+        let ann = browser.page(&server.url(), DESKTOP).await;
+        let id = ann.sign_up("ann", "Ann").await;
+        let (bob, _) = server.user("bob", Some("Bob")).await;
+        let chat = bob.open_direct(id).await.unwrap().id;
+        for number in 0..60 {
+            bob.send(chat, &say(&format!("Number {number}."))).await.unwrap();
+        }
+        ann.until("all counted", "document.title === '(60) Kith'").await;
+        ann.open("Bob").await;
+        ann.says(".line", "New messages").await;
+        ann.until("some read", "document.title !== '(60) Kith'").await;
+        let unread = ann.js("parseInt(document.title.slice(1))").await;
+        assert!(unread.as_u64().is_some_and(|it| it > 30), "{unread} of 60 are unread");
+        ann.press("Jump to the end").await;
+        ann.until("all read", "document.title === 'Kith'").await;
+    });
+}

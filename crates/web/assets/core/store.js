@@ -110,6 +110,8 @@ export class Store {
     this.touch("list", `room:${id}`);
     /** @type {Wish[]} */
     const wishes = [];
+    // It does not count what frames have brought meanwhile.
+    if (before && before.last_seq > conversation.last_seq) wishes.push({ want: "sync" });
     const room = this.rooms.get(id);
     if (room?.loaded && (room.stale || conversation.version > room.version)) {
       room.stale = true;

@@ -32,7 +32,7 @@ export async function ask(method, path, body, bearer) {
     signal,
   }).catch(() => Promise.reject(away()));
   if (answer.status === 204) return null;
-  const json = await answer.json().catch(() => ({}));
+  const json = await answer.json().catch(() => (answer.ok ? Promise.reject(away()) : {}));
   if (!answer.ok) throw new Problem(json, answer.status);
   return json;
 }

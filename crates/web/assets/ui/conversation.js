@@ -29,6 +29,8 @@ export class ConversationView {
     this.memberCount = 0;
     /** Whether its messages were asked for, by this connection. */
     this.asked = false;
+    /** Whether it shows what one sees at first. What stands there before that is seen by nobody. */
+    this.placed = false;
     this.timeline = new Timeline(this);
     this.composer = new Composer(this.client, id, {
       sent: () => this.#sent(),
@@ -96,7 +98,7 @@ export class ConversationView {
 
   /** Whatever is on the screen of somebody who looks has been read. */
   seen() {
-    if (!document.hasFocus() || document.visibilityState !== "visible" || !this.room?.loaded) return;
+    if (!this.placed || !document.hasFocus() || document.visibilityState !== "visible") return;
     this.client.read(this.id, this.timeline.lastSeen());
   }
 
@@ -190,6 +192,7 @@ export class ConversationView {
       this.timeline.following = false;
       line.scrollIntoView({ block: "center" });
     }
+    this.placed = true;
     this.seen();
   }
 

@@ -44,11 +44,14 @@ const stamps = new WeakMap();
 /** What an element would be made anew for, in one string. @param {...unknown} parts */
 export const stamp = (...parts) => parts.join("\u0000");
 
-/** Fills an element where it would look different. @param {Element} element @param {string} mark @param {() => Child} make */
+/** Fills an element where it would look different. @param {HTMLElement} element @param {string} mark @param {() => Child} make */
 export function refill(element, mark, make) {
   if (stamps.get(element) === mark) return;
   stamps.set(element, mark);
-  fill(element, make());
+  keepFocus(element, () => {
+    fill(element, make());
+    return element;
+  });
 }
 
 /**
@@ -73,7 +76,7 @@ export function keyed(parent, items, { key, stamp, make }) {
       made.dataset.key = name;
       stamps.set(made, mark);
       if (place === element) place = made;
-      if (element) exchange(element, made);
+      if (element) keepFocus(element, exchange(element, made));
       element = made;
     }
     if (element === place) place = place.nextElementSibling;
@@ -82,13 +85,21 @@ export function keyed(parent, items, { key, stamp, make }) {
   for (const element of old.values()) element.remove();
 }
 
-/** Puts one element in the place of another. The focus goes to the same control in it. @param {HTMLElement} old @param {HTMLElement} made */
-function exchange(old, made) {
+/** @param {Element} old @param {HTMLElement} made */
+const exchange = (old, made) => () => {
+  old.replaceWith(made);
+  return made;
+};
+
+/** Makes something anew. If it held the focus, that goes to the same control in what is there then. @param {Element} old @param {() => HTMLElement} renew */
+function keepFocus(old, renew) {
   const focused = document.activeElement;
   const had = old.contains(focused);
-  old.replaceWith(made);
-  if (!had) return;
-  const same = every(made, "[aria-label]").find((it) => it.ariaLabel === focused?.ariaLabel);
+  const made = renew();
+  if (!had || made.contains(document.activeElement)) return;
+  const isSame = (/** @type {HTMLElement} */ it) =>
+    it.tagName === focused?.tagName && it.ariaLabel === focused.ariaLabel;
+  const same = focused === old ? made : every(made, "a, button").find(isSame);
   (same ?? made).focus({ preventScroll: true });
 }
 

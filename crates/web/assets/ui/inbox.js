@@ -88,7 +88,7 @@ export class Inbox {
     };
     const hint = waiting && h("span.badge.quiet.hint", { role: "img", "aria-label": "unread messages" });
     const under = counted(archived.length, "conversation", "conversations");
-    const look = { "aria-expanded": String(open), "aria-label": "Archived", click: toggle };
+    const look = { "aria-expanded": String(open), click: toggle };
     const make = () =>
       h(
         "li",

@@ -27,7 +27,7 @@ export class Shell {
     setTimeout(() => this.#connection(), 2_000);
     client.store.listeners.add((topics) => this.#changed(topics));
     // "Five minutes ago" does not stay so.
-    setInterval(() => client.store.touch("people"), MINUTE);
+    setInterval(() => this.#changed(new Set(["people"])), MINUTE);
     addEventListener("hashchange", () => this.#route());
     addEventListener("keydown", (event) => this.#key(event));
     this.#route();
