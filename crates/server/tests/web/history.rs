@@ -25,7 +25,7 @@ const SCROLL_UP: &str = "(async () => {
     const top = scroller.getBoundingClientRect().top;
     const row = [...document.querySelectorAll('.message')].find((it) => it.getBoundingClientRect().bottom > top);
     const at = row.getBoundingClientRect().top;
-    scroller.scrollTop -= 700;
+    scroller.scrollTop -= 1000;
     const moved = row.getBoundingClientRect().top - at;
     // Whatever comes in above comes in while it waits here.
     await frame();

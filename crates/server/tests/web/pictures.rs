@@ -4,7 +4,7 @@ use kith_client::protocol::rest::{NewGroup, SendMessage};
 
 use crate::{
     browser::{Browser, pictures},
-    page::{DESKTOP, PHONE},
+    page::{DESKTOP, PHONE, Page},
     server::{Server, run},
 };
 
@@ -93,29 +93,32 @@ fn pictures_of_a_chat_at_both_widths() {
         ann.picture("phone-list").await;
         for (size, name) in [(PHONE, "phone-"), (DESKTOP, "")] {
             ann.resize(size).await;
-            ann.press("New conversation").await;
-            ann.picture(&format!("{name}new")).await;
-            ann.click(".choice:nth-of-type(2)").await;
-            ann.says("dialog .picker", "Cleo Marsh").await;
-            ann.click("dialog .picker button").await;
-            ann.picture(&format!("{name}new-group")).await;
-            ann.press("Close").await;
-            ann.press("Settings").await;
-            ann.picture(&format!("{name}settings")).await;
-            ann.js(
-                "document.querySelectorAll('dialog details').forEach((it) => { it.open = true })",
-            )
-            .await;
-            ann.says("dialog", "this device").await;
-            ann.picture(&format!("{name}settings-open")).await;
-            ann.js("document.querySelector('.dialog-body').scrollTo(0, 9999)").await;
-            ann.picture(&format!("{name}settings-end")).await;
-            ann.press("Sign out").await;
-            ann.picture(&format!("{name}question")).await;
-            ann.press("Cancel").await;
-            ann.key("Escape", 0).await;
-            ann.until("no window", "document.querySelector('dialog') === null").await;
+            windows(&ann, name).await;
         }
         assert_ne!(ben_id, cleo_id);
     });
+}
+
+/// Windows, one after the other.
+async fn windows(page: &Page, name: &str) {
+    page.press("New conversation").await;
+    page.picture(&format!("{name}new")).await;
+    page.click(".choice:nth-of-type(2)").await;
+    page.says("dialog .picker", "Cleo Marsh").await;
+    page.click("dialog .picker button").await;
+    page.picture(&format!("{name}new-group")).await;
+    page.press("Close").await;
+    page.press("Settings").await;
+    page.picture(&format!("{name}settings")).await;
+    page.js("document.querySelectorAll('dialog details').forEach((it) => { it.open = true })")
+        .await;
+    page.says("dialog", "this device").await;
+    page.picture(&format!("{name}settings-open")).await;
+    page.js("document.querySelector('.dialog-body').scrollTo(0, 9999)").await;
+    page.picture(&format!("{name}settings-end")).await;
+    page.press("Sign out").await;
+    page.picture(&format!("{name}question")).await;
+    page.press("Cancel").await;
+    page.key("Escape", 0).await;
+    page.until("no window", "document.querySelector('dialog') === null").await;
 }
