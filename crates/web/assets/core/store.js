@@ -32,6 +32,8 @@ export class Store {
     this.blocks = new Set();
     /** Those of a sync that has more pages. @type {Set<string>} */
     this.blocksSoFar = new Set();
+    /** What was counted of late. @type {Map<string, {seq: number, mentions: number}[]>} */
+    this.counted = new Map();
     /** What the next sync starts from. @type {string | null} */
     this.token = null;
     /** Those who hear which topics changed. @type {Set<(topics: Set<Topic>) => void>} */
@@ -98,7 +100,7 @@ export class Store {
     // A sync that grew too long leaves the last message out, and a slow answer may be older than a frame.
     const last_message = newest(conversation.last_message, before?.last_message);
     const last_seq = Math.max(conversation.last_seq, before?.last_seq ?? 0);
-    this.conversations.set(id, { ...conversation, last_message, last_seq });
+    this.conversations.set(id, { ...conversation, last_message, last_seq, my: this.#recount(conversation) });
     this.least.delete(id);
     if (receipts) {
       const known = this.#marksOf(id);
@@ -110,8 +112,6 @@ export class Store {
     this.touch("list", `room:${id}`);
     /** @type {Wish[]} */
     const wishes = [];
-    // It does not count what frames have brought meanwhile.
-    if (before && before.last_seq > conversation.last_seq) wishes.push({ want: "sync" });
     const room = this.rooms.get(id);
     if (room?.loaded && (room.stale || conversation.version > room.version)) {
       room.stale = true;
@@ -130,6 +130,7 @@ export class Store {
     this.rooms.delete(id);
     this.marks.delete(id);
     this.least.delete(id);
+    this.counted.delete(id);
     this.typing.delete(id);
     this.touch("list", `room:${id}`);
   }
@@ -321,11 +322,19 @@ export class Store {
       if (!my.unread_count) this.#setMy(conversation, { read_seq: message.seq });
       return;
     }
-    const mentioned = message.mentions.includes(this.me?.id ?? "");
-    this.#setMy(conversation, {
-      unread_count: Math.min(my.unread_count + 1, MOST_UNREAD),
-      unread_mentions: Math.min(my.unread_mentions + (mentioned ? 1 : 0), MOST_UNREAD),
-    });
+    const mentions = Number(message.mentions.includes(this.me?.id ?? ""));
+    const late = [...(this.counted.get(conversation.id) ?? []), { seq: message.seq, mentions }];
+    this.counted.set(conversation.id, late.slice(-MOST_UNREAD));
+    this.#setMy(conversation, more(my, 1, mentions));
+  }
+
+  /** An answer may be older than frames that came before it: what they brought counts. @param {Conversation} conversation */
+  #recount({ id, my, last_seq }) {
+    const known = this.counted.get(id) ?? [];
+    const late = known.filter(({ seq }) => seq > Math.max(last_seq, my?.read_seq ?? 0));
+    this.counted.set(id, late);
+    const mentions = late.reduce((sum, it) => sum + it.mentions, 0);
+    return my && more(my, late.length, mentions);
   }
 
   /** @param {Message} message @returns {Wish[]} */
@@ -424,6 +433,13 @@ function newest(one, other) {
   if (one.seq !== other.seq) return one.seq > other.seq ? one : other;
   return one.version >= other.version ? one : other;
 }
+
+/** @param {My} my @param {number} messages @param {number} mentions @returns {My} */
+const more = (my, messages, mentions) => ({
+  ...my,
+  unread_count: Math.min(my.unread_count + messages, MOST_UNREAD),
+  unread_mentions: Math.min(my.unread_mentions + mentions, MOST_UNREAD),
+});
 
 /** @param {Reaction[]} reactions @param {string} emoji @param {string} user @param {boolean} added */
 export function reacted(reactions, emoji, user, added) {
