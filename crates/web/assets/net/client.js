@@ -259,7 +259,12 @@ export class Client {
 
   /** @param {boolean} connected */
   #state(connected) {
-    if (this.connected && !connected) this.store.disconnected();
+    if (this.connected && !connected) {
+      // It may be needed by the next page, which has no server to ask.
+      this.#keepStore();
+      for (const id of this.store.rooms.keys()) this.#keepRoom(id);
+      this.store.disconnected();
+    }
     this.connected = connected;
     this.current = false;
     for (const listener of this.onState) listener();
@@ -364,20 +369,26 @@ export class Client {
 
   /** @param {Set<Topic>} topics */
   #keepSoon(topics) {
-    const { db, store } = this;
-    if (!db) return;
     for (const topic of topics) {
-      const id = topic.startsWith("room:") ? topic.slice(5) : "";
-      const room = store.rooms.get(id);
-      if (!room?.loaded || room.hasAfter) continue;
-      this.#soon(`keep ${id}`, KEEP_AFTER, () => {
-        const items = room.messages.slice(-KEPT);
-        const has_before = room.hasBefore || items.length < room.messages.length;
-        const page = { items, has_before, has_after: false, version: room.version };
-        db.show(`room ${id}`, page).catch(() => {});
-      });
+      const id = topic.startsWith("room:") && topic.slice(5);
+      if (id) this.#soon(`keep ${id}`, KEEP_AFTER, () => this.#keepRoom(id));
     }
-    if (store.me) this.#soon("keep", KEEP_AFTER, () => db.show("store", store.snapshot()).catch(() => {}));
+    this.#soon("keep", KEEP_AFTER, () => this.#keepStore());
+  }
+
+  #keepStore() {
+    const { me } = this.store;
+    if (me) this.db?.show("store", this.store.snapshot()).catch(() => {});
+  }
+
+  /** @param {string} id */
+  #keepRoom(id) {
+    const room = this.store.rooms.get(id);
+    if (!room?.loaded || room.hasAfter) return;
+    const items = room.messages.slice(-KEPT);
+    const has_before = room.hasBefore || items.length < room.messages.length;
+    const page = { items, has_before, has_after: false, version: room.version };
+    this.db?.show(`room ${id}`, page).catch(() => {});
   }
 
   /** @param {string} what @param {number} wait @param {() => void} work */
