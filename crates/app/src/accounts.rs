@@ -159,16 +159,16 @@ impl Accounts {
         let hash = hash.flatten();
         // Counted from its turn on: what waits has not failed.
         let turn = self.turns.take(address).await;
-        let attempt = self.throttle.begin(account, address)?;
+        let attempt = self.throttle.begin(account, address).await?;
         let verified = self.ports.passwords.verify(password, hash.clone()).await;
         drop(turn);
         match verified {
             Err(busy) => {
-                attempt.uncount();
+                attempt.uncount().await;
                 return Err(busy.into());
             }
             Ok(false) => return Err(wrong_credentials().into()),
-            Ok(true) => attempt.succeeded(),
+            Ok(true) => attempt.succeeded().await,
         }
         let (Some(user), Some(hash)) = (user, hash) else { return Err(wrong_credentials().into()) };
         // The password may have been changed, or the account erased, while this one was checked.
@@ -203,17 +203,17 @@ impl Accounts {
     ) -> Result<()> {
         let hash = self.ports.users.password_hash(user).await?;
         let turn = self.turns.take(address).await;
-        let attempt = self.throttle.begin(user.to_string(), address)?;
+        let attempt = self.throttle.begin(user.to_string(), address).await?;
         let verified = self.ports.passwords.verify(password, hash).await;
         drop(turn);
         match verified {
             Ok(true) => {
-                attempt.succeeded();
+                attempt.succeeded().await;
                 return Ok(());
             }
             Ok(false) => {}
             Err(busy) => {
-                attempt.uncount();
+                attempt.uncount().await;
                 return Err(busy.into());
             }
         }

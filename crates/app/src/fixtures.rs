@@ -1,6 +1,10 @@
 //! What the tests of use cases share: a bus that remembers, and valid values.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use kith_domain::{
@@ -14,7 +18,7 @@ use kith_domain::{
 };
 use kith_ports::{
     Clock as _, MemberSnapshot, MockBlockStore, MockConversationStore, MockMessageStore,
-    MockReceiptStore, Snapshot,
+    MockReceiptStore, Seals, Snapshot, Tally,
     live::{Dispatch, EventBus, Origin},
     log::{Applied, Change, Command, ConversationLog},
 };
@@ -241,4 +245,36 @@ pub(crate) fn messaging(
         ids: Arc::new(SequentialIds::default()),
     };
     Messaging::start(ports, Rate::new(0, 1), options, &TaskTracker::new())
+}
+
+/// Seals that hide nothing.
+pub(crate) struct PlainSeals;
+
+impl Seals for PlainSeals {
+    fn seal(&self, purpose: &str, owner: UserId, payload: &[u8]) -> String {
+        format!("{purpose} {owner} {payload:?}")
+    }
+
+    fn open(&self, purpose: &str, owner: UserId, sealed: &str) -> Option<Vec<u8>> {
+        let payload = sealed.strip_prefix(&format!("{purpose} {owner} ["))?.strip_suffix(']')?;
+        payload.split(", ").map(|byte| byte.parse().ok()).collect()
+    }
+}
+
+/// Counts that never pass.
+#[derive(Default)]
+pub(crate) struct Counts(Mutex<HashMap<String, i64>>);
+
+#[async_trait]
+impl Tally for Counts {
+    async fn add(&self, name: &str, by: i64, _lifetime: Duration) -> i64 {
+        let mut counts = self.0.lock().unwrap();
+        let count = counts.entry(name.to_owned()).or_default();
+        *count += by;
+        *count
+    }
+
+    async fn get(&self, name: &str) -> i64 {
+        self.0.lock().unwrap().get(name).copied().unwrap_or_default()
+    }
 }

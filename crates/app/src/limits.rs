@@ -1,17 +1,10 @@
 //! How much one may ask: rates per person, failed logins per address and account.
 
-use std::{
-    net::IpAddr,
-    num::NonZeroU32,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
-};
+use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use governor::{DefaultKeyedRateLimiter, Quota, clock::Clock as _};
 use kith_domain::UserId;
+use kith_ports::Tally;
 use moka::sync::Cache;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -95,6 +88,8 @@ pub struct Turns {
     by_address: Cache<IpAddr, Arc<Semaphore>>,
 }
 
+/// How many addresses are remembered.
+const REMEMBERED: u64 = 100_000;
 /// How many passwords are hashed for one address at a time.
 const TURNS: usize = 8;
 
@@ -116,94 +111,83 @@ impl Turns {
     }
 }
 
-/// Failed logins, counted before the password is hashed.
+/// Failed logins, counted before the password is hashed, on all nodes together.
 ///
 /// An address may fail so often in a minute, whatever it tries. An account may be failed on a third
 /// as often, except from an address that has logged into it: a stranger who guesses passwords
 /// cannot lock its owner out.
-#[derive(Debug)]
 pub struct LoginThrottle {
-    limit: u32,
-    by_address: Cache<IpAddr, Arc<AtomicU32>>,
-    by_account: Cache<String, Arc<AtomicU32>>,
-    familiar: Cache<(String, IpAddr), ()>,
+    limit: i64,
+    tally: Arc<dyn Tally>,
 }
 
 const WINDOW: Duration = Duration::from_secs(60);
-const REMEMBERED: u64 = 100_000;
+/// For so long an address that has logged into an account is known to it.
+const FAMILIAR: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// One login under way. It counts as failed unless it is said to have succeeded.
 #[must_use]
-#[derive(Debug)]
 pub struct Attempt<'a> {
     throttle: &'a LoginThrottle,
-    counted: Vec<Arc<AtomicU32>>,
-    account: String,
-    address: Option<IpAddr>,
+    counted: Vec<String>,
+    /// The account and the address, as one that is familiar is noted.
+    visitor: Option<String>,
 }
 
 impl LoginThrottle {
     /// `per_minute` failures for an address; 0 allows everything.
-    pub fn new(per_minute: u32) -> Self {
-        let window = || Cache::builder().max_capacity(REMEMBERED).time_to_live(WINDOW);
-        Self {
-            limit: per_minute,
-            by_address: window().build(),
-            by_account: Cache::builder().max_capacity(REMEMBERED).time_to_live(WINDOW).build(),
-            familiar: Cache::builder()
-                .max_capacity(REMEMBERED)
-                .time_to_idle(Duration::from_secs(30 * 24 * 3600))
-                .build(),
-        }
+    pub fn new(per_minute: u32, tally: Arc<dyn Tally>) -> Self {
+        Self { limit: per_minute.into(), tally }
     }
 
     /// Begins an attempt on `account` from `address`, if there have not been too many failures.
-    pub fn begin(&self, account: String, address: Option<IpAddr>) -> Result<Attempt<'_>> {
-        let mut attempt = Attempt { throttle: self, counted: Vec::new(), account, address };
+    pub async fn begin(&self, account: String, address: Option<IpAddr>) -> Result<Attempt<'_>> {
+        let visitor = address.map(|at| format!("familiar:{at}:{account}"));
+        let mut attempt = Attempt { throttle: self, counted: Vec::new(), visitor };
         if self.limit == 0 {
             return Ok(attempt);
         }
         if let Some(address) = address {
-            let failures = self.by_address.get_with(address, Arc::default);
-            attempt.count(failures, self.limit)?;
+            attempt.count(format!("failed:from:{address}"), self.limit).await?;
         }
-        let familiar =
-            address.is_some_and(|at| self.familiar.contains_key(&(attempt.account.clone(), at)));
-        if !familiar {
-            let failures = self.by_account.get_with(attempt.account.clone(), Arc::default);
-            attempt.count(failures, (self.limit / 3).max(1))?;
+        let is_familiar = match &attempt.visitor {
+            Some(visitor) => self.tally.get(visitor).await > 0,
+            None => false,
+        };
+        if !is_familiar {
+            attempt.count(format!("failed:on:{account}"), (self.limit / 3).max(1)).await?;
         }
         Ok(attempt)
     }
 }
 
 impl Attempt<'_> {
-    fn count(&mut self, failures: Arc<AtomicU32>, limit: u32) -> Result<()> {
-        let before = failures.fetch_add(1, Ordering::Relaxed);
+    async fn count(&mut self, failures: String, limit: i64) -> Result<()> {
+        let count = self.throttle.tally.add(&failures, 1, WINDOW).await;
         self.counted.push(failures);
-        if before < limit {
+        if count <= limit {
             return Ok(());
         }
-        self.forgive();
+        self.forgive().await;
         Err(Error::RateLimited { retry_after: WINDOW })
     }
 
-    fn forgive(&mut self) {
+    async fn forgive(&mut self) {
         for failures in self.counted.drain(..) {
-            failures.fetch_sub(1, Ordering::Relaxed);
+            self.throttle.tally.add(&failures, -1, WINDOW).await;
         }
     }
 
     /// The password was never looked at: this attempt does not count.
-    pub fn uncount(mut self) {
-        self.forgive();
+    pub async fn uncount(mut self) {
+        self.forgive().await;
     }
 
     /// The password was right: the address is known to the account from now on.
-    pub fn succeeded(mut self) {
-        self.forgive();
-        if let Some(address) = self.address {
-            self.throttle.familiar.insert((std::mem::take(&mut self.account), address), ());
+    pub async fn succeeded(mut self) {
+        self.forgive().await;
+        if let Some(visitor) = self.visitor.filter(|_| self.throttle.limit > 0) {
+            self.throttle.tally.add(&visitor, 1, FAMILIAR).await;
         }
     }
 }
@@ -215,39 +199,49 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::fixtures::Counts;
 
     const HOME: Option<IpAddr> = Some(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)));
     const ELSEWHERE: Option<IpAddr> = Some(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)));
 
-    fn fail(throttle: &LoginThrottle, account: &str, address: Option<IpAddr>) -> bool {
-        throttle.begin(account.to_owned(), address).is_ok()
+    fn throttle(per_minute: u32) -> LoginThrottle {
+        LoginThrottle::new(per_minute, Arc::new(Counts::default()))
+    }
+
+    async fn fail(throttle: &LoginThrottle, account: &str, address: Option<IpAddr>) -> bool {
+        throttle.begin(account.to_owned(), address).await.is_ok()
     }
 
     fn user(n: u128) -> UserId {
         UserId::from_uuid(Uuid::from_u128(n))
     }
 
-    #[test]
-    fn an_account_may_be_failed_on_a_third_as_often_as_an_address_may_fail() {
-        let throttle = LoginThrottle::new(30);
-        assert_eq!((0..40).filter(|_| fail(&throttle, "ann", HOME)).count(), 10);
-        let others = (0..40).filter(|n| fail(&throttle, &format!("user{n}"), HOME)).count();
-        assert_eq!(others, 20);
+    #[tokio::test]
+    async fn an_account_may_be_failed_on_a_third_as_often_as_an_address_may_fail() {
+        let throttle = throttle(30);
+        let (mut failed, mut others) = (0, 0);
+        for _ in 0..40 {
+            failed += u32::from(fail(&throttle, "ann", HOME).await);
+        }
+        for n in 0..40 {
+            others += u32::from(fail(&throttle, &format!("user{n}"), HOME).await);
+        }
+        assert_eq!((failed, others), (10, 20));
     }
 
-    #[test]
-    fn a_stranger_does_not_lock_the_owner_out() {
-        let throttle = LoginThrottle::new(30);
-        throttle.begin("ann".to_owned(), HOME).unwrap().succeeded();
-        while fail(&throttle, "ann", ELSEWHERE) {}
-        assert!(throttle.begin("ann".to_owned(), HOME).is_ok());
+    #[tokio::test]
+    async fn a_stranger_does_not_lock_the_owner_out() {
+        let throttle = throttle(30);
+        throttle.begin("ann".to_owned(), HOME).await.unwrap().succeeded().await;
+        while fail(&throttle, "ann", ELSEWHERE).await {}
+        assert!(fail(&throttle, "ann", HOME).await);
     }
 
-    #[test]
-    fn a_login_that_succeeds_does_not_count() {
-        let throttle = LoginThrottle::new(3);
+    #[tokio::test]
+    async fn a_login_that_succeeds_does_not_count() {
+        let throttle = throttle(3);
         for _ in 0..20 {
-            throttle.begin("ann".to_owned(), HOME).unwrap().succeeded();
+            throttle.begin("ann".to_owned(), HOME).await.unwrap().succeeded().await;
         }
     }
 
@@ -265,10 +259,12 @@ mod tests {
         assert!(turns.take(HOME).await.is_some());
     }
 
-    #[test]
-    fn zero_is_off() {
-        let throttle = LoginThrottle::new(0);
-        assert!((0..1_000).all(|_| fail(&throttle, "ann", HOME)));
+    #[tokio::test]
+    async fn zero_is_off() {
+        let throttle = throttle(0);
+        for _ in 0..1_000 {
+            assert!(fail(&throttle, "ann", HOME).await);
+        }
         let rate = Rate::new(0, 5);
         assert!((0..10_000).all(|_| rate.take(user(1)) == Verdict::Within));
     }

@@ -9,7 +9,7 @@ use kith_domain::{
 };
 use kith_ports::{
     Clock, StoreResult, UserStore,
-    live::{Dispatch, EventBus, PresenceBoard},
+    live::{Dispatch, EventBus, Found, PresenceBoard},
 };
 use tokio::{
     runtime::Handle,
@@ -65,7 +65,24 @@ impl PresenceService {
     ) -> Self {
         let (seen, moments) = mpsc::channel(QUEUE);
         tasks.spawn(record(ports.users.clone(), moments));
-        Self { ports, grace, runtime: Handle::current(), tasks, stop, seen }
+        let this = Self { ports, grace, runtime: Handle::current(), tasks, stop, seen };
+        this.tasks.spawn({
+            let (this, stop) = (this.clone(), this.stop.clone());
+            async move { stop.run_until_cancelled(this.tell_what_is_found()).await }
+        });
+        this
+    }
+
+    /// Tells what the board finds.
+    async fn tell_what_is_found(&self) {
+        while let Some(found) = self.ports.board.found().await {
+            for it in found {
+                match it {
+                    Found::Gone(user, at) => self.went(user, at).await,
+                    Found::Here(user) => self.tell(user, Event::UserOnline(user)).await,
+                }
+            }
+        }
     }
 
     /// A device of `user` came.
@@ -90,9 +107,13 @@ impl PresenceService {
             () = tokio::time::sleep(self.grace) => {}
             () = self.stop.cancelled() => {}
         }
-        if !self.ports.board.settle(user).await {
-            return;
+        if self.ports.board.settle(user).await {
+            self.went(user, left_at).await;
         }
+    }
+
+    /// A person is away since `left_at`.
+    async fn went(&self, user: UserId, left_at: Timestamp) {
         // Who is told, and asks, finds it recorded.
         let (recorded, done) = oneshot::channel();
         if self.seen.send(Seen { user, at: left_at, recorded }).await.is_ok() {
@@ -206,8 +227,9 @@ mod tests {
 
     fn over(
         users: MockUserStore,
-        board: MockPresenceBoard,
+        mut board: MockPresenceBoard,
     ) -> (PresenceService, Arc<Recorder>, TaskTracker, CancellationToken) {
+        board.expect_found().returning(|| None);
         let (bus, tasks, stop) = (Recorder::new(), TaskTracker::new(), CancellationToken::new());
         let ports = Ports {
             board: Arc::new(board),
@@ -311,6 +333,30 @@ mod tests {
                 Dispatch::Event { event: Event::UserOffline { .. }, .. },
                 Dispatch::Event { event: Event::UserOnline(_), .. },
             ]
+        ));
+    }
+
+    #[tokio::test]
+    async fn who_was_on_a_node_that_died_is_away_since_then() {
+        let mut board = MockPresenceBoard::new();
+        let at = FixedClock::new().now();
+        let mut found = Some(vec![Found::Gone(user(1), at)]);
+        board.expect_found().times(2).returning(move || found.take());
+        board.expect_online().returning(|_| vec![false]);
+        let mut users = person(Visibility::Everyone);
+        users
+            .expect_saw()
+            .withf(move |seen| seen == [(user(1), at)])
+            .times(1)
+            .returning(|_| Ok(()));
+        let (presence, bus, tasks, _) = over(users, board);
+        drop(presence);
+        tasks.close();
+        tasks.wait().await;
+        assert!(matches!(
+            &bus.take()[..],
+            [Dispatch::Event { event: Event::UserOffline { last_seen, .. }, .. }]
+                if *last_seen == Some(at)
         ));
     }
 

@@ -7,11 +7,12 @@ use kith_domain::{
     session::{Device, Presented, Session},
 };
 use kith_ports::{
-    AccessClaims, AccessTokens, Clock, Ids, RefreshClaims, RefreshTokens, SessionStore, StoreError,
-    TokenHash,
+    AccessClaims, AccessTokens, Clock, Ids, RefreshClaims, RefreshTokens, Seals, SessionStore,
+    StoreError, Tally, TokenHash,
     live::{CloseReason, Dispatch, EventBus},
 };
 use moka::sync::Cache;
+use uuid::Uuid;
 
 use crate::{Error, Result};
 
@@ -21,7 +22,7 @@ pub const ACCESS_LIFETIME: Duration = Duration::from_secs(15 * 60);
 pub const TICKET_LIFETIME: Duration = Duration::from_secs(30);
 /// How long another node's word that a session has ended may take to be heard here.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
-/// How many sessions and tickets are remembered in memory.
+/// How many sessions are remembered in memory.
 const REMEMBERED: u64 = 1_000_000;
 /// How often a renewal that others overtook is tried again.
 const ATTEMPTS: usize = 4;
@@ -63,6 +64,10 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Ids and secrets.
     pub ids: Arc<dyn Ids>,
+    /// Seals tickets.
+    pub seals: Arc<dyn Seals>,
+    /// Knows which tickets were used, on any node.
+    pub tally: Arc<dyn Tally>,
 }
 
 /// Sessions and what proves them.
@@ -72,7 +77,6 @@ pub struct Sessions {
     alive: Cache<SessionId, UserId>,
     /// Sessions that this node has ended, for as long as an access token may outlive them.
     ended: Cache<SessionId, ()>,
-    tickets: Cache<String, Principal>,
 }
 
 impl Sessions {
@@ -85,10 +89,6 @@ impl Sessions {
             ended: Cache::builder()
                 .max_capacity(REMEMBERED)
                 .time_to_live(ACCESS_LIFETIME + Duration::from_secs(60))
-                .build(),
-            tickets: Cache::builder()
-                .max_capacity(REMEMBERED)
-                .time_to_live(TICKET_LIFETIME)
                 .build(),
         }
     }
@@ -261,24 +261,73 @@ impl Sessions {
         self.ports.bus.publish(ended.iter().map(close).collect()).await;
     }
 
-    /// A single-use credential for opening a WebSocket.
+    /// A single-use credential for opening a WebSocket, on any node.
     pub fn ticket(&self, principal: Principal) -> String {
-        let mut ticket = String::with_capacity(64);
-        for byte in self.ports.ids.secret() {
-            // Writing to a string does not fail.
-            let _ = write!(ticket, "{byte:02x}");
-        }
-        self.tickets.insert(ticket.clone(), principal);
-        ticket
+        let ends = self.ports.clock.now().after(TICKET_LIFETIME);
+        let ticket = Ticket { principal, ends, secret: self.ports.ids.secret() };
+        self.ports.seals.seal(TICKET, NOBODY, &ticket.encode())
     }
 
     /// Who presents this ticket. It is good once.
     pub async fn redeem(&self, ticket: &str) -> Result<Principal> {
-        let principal = self.tickets.remove(ticket).ok_or_else(|| {
+        let spent = || {
             Refusal::new(Code::Unauthenticated, "the ticket was used, has expired, or never was")
-        })?;
+        };
+        let opened = self.ports.seals.open(TICKET, NOBODY, ticket);
+        let Ticket { principal, ends, secret } =
+            opened.and_then(|bytes| Ticket::decode(&bytes)).ok_or_else(spent)?;
+        let name = secret.iter().fold(String::from("ticket:"), |mut name, byte| {
+            // Writing to a string does not fail.
+            let _ = write!(name, "{byte:02x}");
+            name
+        });
+        // Remembered for longer than it is good, whatever the clocks of the nodes say.
+        let uses = self.ports.tally.add(&name, 1, TICKET_LIFETIME * 4).await;
+        if uses > 1 || ends < self.ports.clock.now() {
+            return Err(spent().into());
+        }
         self.ensure_alive(&principal).await?;
         Ok(principal)
+    }
+}
+
+/// What is sealed as a ticket. Whoever has it presents it before anybody knows who he is.
+const TICKET: &str = "ticket";
+const NOBODY: UserId = UserId::from_uuid(Uuid::nil());
+
+struct Ticket {
+    principal: Principal,
+    ends: Timestamp,
+    secret: [u8; 32],
+}
+
+impl Ticket {
+    fn encode(&self) -> Vec<u8> {
+        let Principal { user_id, session_id, expires_at } = self.principal;
+        let mut bytes = Vec::with_capacity(80);
+        bytes.extend(user_id.as_uuid().as_bytes());
+        bytes.extend(session_id.as_uuid().as_bytes());
+        bytes.extend(expires_at.as_micros().to_be_bytes());
+        bytes.extend(self.ends.as_micros().to_be_bytes());
+        bytes.extend(self.secret);
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (user, rest) = bytes.split_first_chunk()?;
+        let (session, rest) = rest.split_first_chunk()?;
+        let (expires_at, rest) = rest.split_first_chunk()?;
+        let (ends, secret) = rest.split_first_chunk()?;
+        let moment = |bytes: &[u8; 8]| Timestamp::from_micros(i64::from_be_bytes(*bytes));
+        Some(Self {
+            principal: Principal {
+                user_id: UserId::from_uuid(Uuid::from_bytes(*user)),
+                session_id: SessionId::from_uuid(Uuid::from_bytes(*session)),
+                expires_at: moment(expires_at),
+            },
+            ends: moment(ends),
+            secret: secret.try_into().ok()?,
+        })
     }
 }
 

@@ -30,6 +30,8 @@ pub mod log;
 mod process;
 mod reads;
 mod receipts;
+pub mod tail;
+mod tally;
 
 pub use blocks::BlockStore;
 pub use error::{Constraint, StoreError, StoreResult};
@@ -47,6 +49,7 @@ pub use reads::{
     SyncRead, SyncStage, SyncedConversation, Topic, Unread,
 };
 pub use receipts::{Advance, Advanced, Receipt, ReceiptStore};
+pub use tally::Tally;
 
 #[cfg(feature = "mock")]
 pub use {
@@ -59,4 +62,5 @@ pub use {
     process::{MockClock, MockIds},
     reads::{MockConversationStore, MockMessageStore},
     receipts::MockReceiptStore,
+    tally::MockTally,
 };

@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use async_trait::async_trait;
 use bytestring::ByteString;
 use kith_domain::{
-    ConnectionId, ConversationId, Refusal, SessionId, UserId,
+    ConnectionId, ConversationId, Refusal, SessionId, Timestamp, UserId,
     event::{Audience, Event},
     message::Message,
 };
@@ -180,6 +180,18 @@ pub trait Subscriptions: Send + Sync {
 
     /// Takes a socket away.
     fn detach(&self, worker: WorkerId, socket: Socket);
+
+    /// Whether sockets hear at once of what happens anywhere. If not, they hear of it later.
+    fn is_whole(&self) -> bool;
+}
+
+/// What a board finds, that nobody has said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// He was on a node that died, and was last there then.
+    Gone(UserId, Timestamp),
+    /// His node was taken for dead, and is not.
+    Here(UserId),
 }
 
 /// Who is online.
@@ -196,4 +208,7 @@ pub trait PresenceBoard: Send + Sync {
     async fn settle(&self, user: UserId) -> bool;
     /// Which of these people are online, in the order given.
     async fn online(&self, users: &[UserId]) -> Vec<bool>;
+    /// What the board itself has found of people, of which others are to be told. Waits until there is
+    /// some; `None` where there are no other nodes.
+    async fn found(&self) -> Option<Vec<Found>>;
 }

@@ -148,6 +148,10 @@ pub struct Topic {
     pub conversation_id: ConversationId,
     /// The member epoch when it was read.
     pub member_epoch: i64,
+    /// The version when it was read.
+    pub version: Version,
+    /// The number of the newest message when it was read.
+    pub last_seq: Seq,
 }
 
 /// What changed in a conversation since a version.

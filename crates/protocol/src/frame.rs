@@ -245,6 +245,8 @@ pub enum ServerFrame {
         /// When.
         expires_at: Time,
     },
+    /// The server may have missed events: call `sync`.
+    Resync {},
 }
 
 /// A reaction given or taken back.

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use dashmap::{DashMap, mapref::entry::Entry};
 use kith_domain::UserId;
-use kith_ports::live::PresenceBoard;
+use kith_ports::live::{Found, PresenceBoard};
 
 /// Who is online on this node, in memory.
 ///
@@ -15,6 +15,11 @@ impl Board {
     /// Nobody is online.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// All who are on it.
+    pub(crate) fn all(&self) -> Vec<UserId> {
+        self.devices.iter().map(|entry| *entry.key()).collect()
     }
 }
 
@@ -49,6 +54,10 @@ impl PresenceBoard for Board {
 
     async fn online(&self, users: &[UserId]) -> Vec<bool> {
         users.iter().map(|user| self.devices.contains_key(user)).collect()
+    }
+
+    async fn found(&self) -> Option<Vec<Found>> {
+        None
     }
 }
 

@@ -1,9 +1,53 @@
 //! From events to frames: once for each event, whatever the number of sockets.
 
+use std::sync::Arc;
+
 use bytestring::ByteString;
 use kith_domain::{event::Event, presence::Presence};
-use kith_ports::live::{Failure, Origin, Reply};
+use kith_ports::live::{Dispatch, Failure, Origin, Outgoing, Reply};
 use kith_protocol::{frame::ServerFrame, rest};
+
+use crate::shard::{Delivery, News};
+
+/// Encodes what is to be delivered: here, once, before it is handed to the workers.
+pub(crate) fn encode_into(deliveries: &mut Vec<Delivery>, dispatch: Dispatch) {
+    match dispatch {
+        Dispatch::Event { event, audience, origin } => {
+            let acknowledged = origin.as_ref().map(|origin| origin.connection);
+            if let Some(origin) = origin {
+                let reply = match &event {
+                    Event::MessageSent(message) => Reply::Sent(Arc::clone(message)),
+                    _ => Reply::Done,
+                };
+                reply_into(deliveries, &origin, reply);
+            }
+            let news = News {
+                frame: self::event(&event),
+                conversation: event.conversation_id(),
+                passing: event.is_passing(),
+                acknowledged,
+            };
+            deliveries.push(Delivery::Event { news, audience });
+        }
+        Dispatch::Reply { origin, reply } => reply_into(deliveries, &origin, reply),
+        Dispatch::Topic { conversation_id, member_epoch, change } => {
+            deliveries.push(Delivery::Topic { conversation_id, member_epoch, change });
+        }
+        Dispatch::Close { user_id, session_id, reason } => {
+            deliveries.push(Delivery::Close { user_id, session_id, reason });
+        }
+    }
+}
+
+fn reply_into(deliveries: &mut Vec<Delivery>, origin: &Origin, reply: Reply) {
+    // A lane of messages answers each of its commands once, and those are counted by the socket. What
+    // else is told to one socket is not: that a receipt is kept, and what is carried out beside it.
+    let counted = matches!(reply, Reply::Sent(_) | Reply::Refused(_) | Reply::Failed(_));
+    if let Some(frame) = self::reply(origin, reply) {
+        let answer = if counted { Outgoing::Answer(frame) } else { Outgoing::Frame(frame) };
+        deliveries.push(Delivery::Reply(origin.connection, answer));
+    }
+}
 
 /// The frame that tells an event.
 pub(crate) fn event(event: &Event) -> ByteString {
@@ -100,6 +144,11 @@ pub(crate) fn reply(origin: &Origin, reply: Reply) -> Option<ByteString> {
             })
         }
     })
+}
+
+/// The frame that says that something may have been missed.
+pub(crate) fn resync() -> ByteString {
+    frame(&ServerFrame::Resync {})
 }
 
 fn frame(frame: &ServerFrame) -> ByteString {

@@ -5,19 +5,17 @@ use std::{
 
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use kith_domain::event::Event;
 use kith_ports::{
     Topic,
-    live::{
-        Dispatch, EventBus, Origin, Outgoing, Reply, Socket, Subscriptions, WorkerId, WorkerLoop,
-    },
+    live::{Dispatch, EventBus, Outgoing, Socket, Subscriptions, WorkerId, WorkerLoop},
 };
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
 use crate::{
-    encode,
-    shard::{Control, Delivery, News, Shard},
+    cluster::Interest,
+    encode::encode_into,
+    shard::{Control, Delivery, Shard},
 };
 
 /// How often new workers are looked for, to be watched.
@@ -42,6 +40,8 @@ impl Default for HubOptions {
 #[derive(Debug)]
 pub struct Hub {
     options: HubOptions,
+    /// Told what the sockets here want to hear, where it comes from other nodes too.
+    interest: Option<Arc<Interest>>,
     workers: RwLock<Arc<Vec<Worker>>>,
 }
 
@@ -56,7 +56,12 @@ struct Worker {
 impl Hub {
     /// A hub without workers.
     pub fn new(options: HubOptions) -> Self {
-        Self { options, workers: RwLock::default() }
+        Self { options, interest: None, workers: RwLock::default() }
+    }
+
+    /// A hub without workers, whose sockets hear of other nodes too.
+    pub(crate) fn heard_by(options: HubOptions, interest: Arc<Interest>) -> Self {
+        Self { interest: Some(interest), ..Self::new(options) }
     }
 
     fn workers(&self) -> Arc<Vec<Worker>> {
@@ -87,6 +92,19 @@ impl Hub {
         }
     }
 
+    /// Hands over to the workers, in order; waits while they are behind.
+    pub(crate) async fn deliver(&self, deliveries: Vec<Delivery>) {
+        if deliveries.is_empty() {
+            return;
+        }
+        let deliveries = Arc::new(deliveries);
+        for (number, worker) in self.workers().iter().enumerate() {
+            if worker.batches.send(Arc::clone(&deliveries)).await.is_err() {
+                error!(worker = number, "a worker is gone; its sockets heard nothing of this");
+            }
+        }
+    }
+
     /// Ends the loops of all workers. Sockets that are still attached get nothing more.
     pub fn close(&self) {
         *self.workers.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::default();
@@ -96,60 +114,14 @@ impl Hub {
 #[async_trait]
 impl EventBus for Hub {
     async fn publish(&self, batch: Vec<Dispatch>) {
-        let workers = self.workers();
-        if workers.is_empty() || batch.is_empty() {
+        if self.workers().is_empty() {
             return;
         }
         let mut deliveries = Vec::with_capacity(batch.len());
         for dispatch in batch {
             encode_into(&mut deliveries, dispatch);
         }
-        let deliveries = Arc::new(deliveries);
-        for (number, worker) in workers.iter().enumerate() {
-            if worker.batches.send(Arc::clone(&deliveries)).await.is_err() {
-                error!(worker = number, "a worker is gone; its sockets heard nothing of this");
-            }
-        }
-    }
-}
-
-/// Encodes what is to be delivered: here, once, before it is handed to the workers.
-fn encode_into(deliveries: &mut Vec<Delivery>, dispatch: Dispatch) {
-    match dispatch {
-        Dispatch::Event { event, audience, origin } => {
-            let acknowledged = origin.as_ref().map(|origin| origin.connection);
-            if let Some(origin) = origin {
-                let reply = match &event {
-                    Event::MessageSent(message) => Reply::Sent(Arc::clone(message)),
-                    _ => Reply::Done,
-                };
-                reply_into(deliveries, &origin, reply);
-            }
-            let news = News {
-                frame: encode::event(&event),
-                conversation: event.conversation_id(),
-                passing: event.is_passing(),
-                acknowledged,
-            };
-            deliveries.push(Delivery::Event { news, audience });
-        }
-        Dispatch::Reply { origin, reply } => reply_into(deliveries, &origin, reply),
-        Dispatch::Topic { conversation_id, member_epoch, change } => {
-            deliveries.push(Delivery::Topic { conversation_id, member_epoch, change });
-        }
-        Dispatch::Close { user_id, session_id, reason } => {
-            deliveries.push(Delivery::Close { user_id, session_id, reason });
-        }
-    }
-}
-
-fn reply_into(deliveries: &mut Vec<Delivery>, origin: &Origin, reply: Reply) {
-    // A lane of messages answers each of its commands once, and those are counted by the socket. What
-    // else is told to one socket is not: that a receipt is kept, and what is carried out beside it.
-    let counted = matches!(reply, Reply::Sent(_) | Reply::Refused(_) | Reply::Failed(_));
-    if let Some(frame) = encode::reply(origin, reply) {
-        let answer = if counted { Outgoing::Answer(frame) } else { Outgoing::Frame(frame) };
-        deliveries.push(Delivery::Reply(origin.connection, answer));
+        self.deliver(deliveries).await;
     }
 }
 
@@ -161,7 +133,7 @@ impl Subscriptions for Hub {
         let mut workers = self.workers.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         let id = WorkerId(workers.len());
         Arc::make_mut(&mut workers).push(Worker { batches, control });
-        let shard = Shard::new(self.options.socket_queue);
+        let shard = Shard::new(self.options.socket_queue, self.interest.clone());
         (id, Box::pin(shard.run(inbox, commands)))
     }
 
@@ -180,6 +152,10 @@ impl Subscriptions for Hub {
 
     fn detach(&self, worker: WorkerId, socket: Socket) {
         self.control(worker, Control::Detach(socket));
+    }
+
+    fn is_whole(&self) -> bool {
+        true
     }
 }
 

@@ -9,9 +9,13 @@
 //! may do what: it delivers to whom it is told.
 
 mod board;
+mod cluster;
 mod encode;
 mod hub;
 mod shard;
+mod tally;
 
 pub use board::Board;
+pub use cluster::{Cluster, ClusterError, ClusterOptions, SharedBoard, SharedTally};
 pub use hub::{Hub, HubOptions};
+pub use tally::LocalTally;

@@ -16,20 +16,38 @@ use smallvec::SmallVec;
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
+use crate::{
+    cluster::{Channel, Interest},
+    encode,
+};
+
 /// After so many frames a worker lets its sockets write.
 const BREATHE: usize = 256;
 
 /// Something to deliver, encoded.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Delivery {
-    Event { news: News, audience: Audience },
+    Event {
+        news: News,
+        audience: Audience,
+    },
     Reply(ConnectionId, Outgoing),
-    Topic { conversation_id: ConversationId, member_epoch: i64, change: TopicChange },
-    Close { user_id: UserId, session_id: SessionId, reason: CloseReason },
+    Topic {
+        conversation_id: ConversationId,
+        member_epoch: i64,
+        change: TopicChange,
+    },
+    Close {
+        user_id: UserId,
+        session_id: SessionId,
+        reason: CloseReason,
+    },
+    /// Nobody knows what was missed: all sockets are let go, to come back and read it anew.
+    LetGo,
 }
 
 /// An event, encoded, and which of the sockets of its audience get it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct News {
     pub(crate) frame: ByteString,
     /// Where it happened. A socket that carries one conversation gets what happened there alone.
@@ -75,6 +93,7 @@ struct Attached {
 #[derive(Debug)]
 pub(crate) struct Shard {
     queue: usize,
+    interest: Option<Arc<Interest>>,
     people: HashMap<UserId, Person>,
     owners: HashMap<ConnectionId, UserId>,
     /// Sockets whose topics are being read: what is read may be older than what is told here.
@@ -84,9 +103,10 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    pub(crate) fn new(queue: usize) -> Self {
+    pub(crate) fn new(queue: usize, interest: Option<Arc<Interest>>) -> Self {
         Self {
             queue,
+            interest,
             people: HashMap::new(),
             owners: HashMap::new(),
             opening: HashMap::new(),
@@ -163,6 +183,20 @@ impl Shard {
             Delivery::Close { user_id, session_id, reason } => {
                 self.end(*user_id, |socket| socket.session_id == *session_id, *reason);
             }
+            Delivery::LetGo => {
+                let frame = encode::resync();
+                let people = self.people.values().flat_map(|person| &person.sockets);
+                let sockets: Vec<Socket> = people
+                    .map(|attached| {
+                        // Where there is no room for it, the queue ends without it.
+                        let _ = attached.queue.try_send(Outgoing::Frame(frame.clone()));
+                        attached.socket
+                    })
+                    .collect();
+                for socket in &sockets {
+                    self.detach(socket);
+                }
+            }
         }
     }
 
@@ -173,7 +207,7 @@ impl Shard {
                     if let Some(person) = self.people.get_mut(user) {
                         person.overtaken.insert(id, epoch);
                         person.topics.insert(id);
-                        self.topics.entry(id).or_default().insert(*user);
+                        self.enter(id, *user);
                     }
                 }
             }
@@ -182,13 +216,13 @@ impl Shard {
                     if let Some(person) = self.people.get_mut(user) {
                         person.overtaken.insert(id, epoch);
                         person.topics.remove(&id);
-                        leave(&mut self.topics, id, *user);
+                        self.leave(id, *user);
                     }
                     self.end(*user, |socket| socket.only == Some(id), CloseReason::RightLost);
                 }
             }
             TopicChange::Doubtful => {
-                let listeners = self.topics.remove(&id).unwrap_or_default();
+                let listeners = self.empty(id);
                 let mut sockets: Vec<Socket> = self.opening.values().copied().collect();
                 for user in listeners {
                     if let Some(person) = self.people.get_mut(&user) {
@@ -204,7 +238,7 @@ impl Shard {
                 }
             }
             TopicChange::Dissolve => {
-                let mut users = self.topics.remove(&id).unwrap_or_default();
+                let mut users = self.empty(id);
                 users.extend(self.opening.values().map(|socket| socket.user_id));
                 for user in users {
                     if let Some(person) = self.people.get_mut(&user) {
@@ -221,11 +255,9 @@ impl Shard {
         match command {
             Control::Attach(socket, attached) => {
                 let (queue, outgoing) = mpsc::channel(self.queue);
-                if attached.send(outgoing).is_ok() {
-                    self.owners.insert(socket.connection, socket.user_id);
-                    self.opening.insert(socket.connection, socket);
-                    let person = self.people.entry(socket.user_id).or_default();
-                    person.sockets.push(Attached { socket, queue });
+                self.attach(socket, queue);
+                if attached.send(outgoing).is_err() {
+                    self.detach(&socket);
                 }
             }
             Control::Subscribe(socket, topics, done) => {
@@ -236,6 +268,16 @@ impl Shard {
         }
     }
 
+    fn attach(&mut self, socket: Socket, queue: mpsc::Sender<Outgoing>) {
+        self.owners.insert(socket.connection, socket.user_id);
+        self.opening.insert(socket.connection, socket);
+        let person = self.people.entry(socket.user_id).or_default();
+        person.sockets.push(Attached { socket, queue });
+        if person.sockets.len() == 1 {
+            self.want(Channel::User(socket.user_id));
+        }
+    }
+
     fn subscribe(&mut self, socket: &Socket, topics: Vec<Topic>) {
         // What was read for a socket that is gone may be older than all that is known here.
         if !self.owners.contains_key(&socket.connection) {
@@ -243,16 +285,20 @@ impl Shard {
         }
         self.opening.remove(&socket.connection);
         let Some(person) = self.people.get_mut(&socket.user_id) else { return };
+        let mut entered = Vec::new();
         for topic in topics {
             let id = topic.conversation_id;
             let overtaken = person.overtaken.get(&id).is_some_and(|it| *it > topic.member_epoch);
             if !overtaken {
                 person.topics.insert(id);
-                self.topics.entry(id).or_default().insert(socket.user_id);
+                entered.push(id);
             }
         }
         // Direct chats have no topic, and nobody leaves them.
         let lost = socket.only.filter(|id| !id.is_direct() && !person.topics.contains(id));
+        for id in entered {
+            self.enter(id, socket.user_id);
+        }
         if lost.is_some() {
             let one = socket.connection;
             self.end(socket.user_id, |it| it.connection == one, CloseReason::RightLost);
@@ -267,8 +313,51 @@ impl Shard {
         sockets.retain(|attached| attached.socket.connection != socket.connection);
         if sockets.is_empty() {
             for id in person.remove().topics {
-                leave(&mut self.topics, id, socket.user_id);
+                self.leave(id, socket.user_id);
             }
+            self.release(Channel::User(socket.user_id));
+        }
+    }
+
+    /// A person listens to a topic.
+    fn enter(&mut self, id: ConversationId, user: UserId) {
+        let listeners = self.topics.entry(id).or_default();
+        let first = listeners.is_empty();
+        listeners.insert(user);
+        if first {
+            self.want(Channel::Conversation(id));
+        }
+    }
+
+    /// A person listens to a topic no more.
+    fn leave(&mut self, id: ConversationId, user: UserId) {
+        if let Entry::Occupied(mut topic) = self.topics.entry(id) {
+            topic.get_mut().remove(&user);
+            if topic.get().is_empty() {
+                topic.remove();
+                self.release(Channel::Conversation(id));
+            }
+        }
+    }
+
+    /// Nobody listens to a topic any more. Those who did.
+    fn empty(&mut self, id: ConversationId) -> HashSet<UserId> {
+        let listeners = self.topics.remove(&id);
+        if listeners.is_some() {
+            self.release(Channel::Conversation(id));
+        }
+        listeners.unwrap_or_default()
+    }
+
+    fn want(&self, channel: Channel) {
+        if let Some(interest) = &self.interest {
+            interest.want(channel);
+        }
+    }
+
+    fn release(&self, channel: Channel) {
+        if let Some(interest) = &self.interest {
+            interest.release(channel);
         }
     }
 
@@ -334,13 +423,4 @@ impl Told {
 /// The last quarter of a queue is kept for what must not be lost.
 fn is_behind(queue: &mpsc::Sender<Outgoing>) -> bool {
     queue.capacity() <= queue.max_capacity() / 4
-}
-
-fn leave(topics: &mut HashMap<ConversationId, HashSet<UserId>>, id: ConversationId, user: UserId) {
-    if let Entry::Occupied(mut topic) = topics.entry(id) {
-        topic.get_mut().remove(&user);
-        if topic.get().is_empty() {
-            topic.remove();
-        }
-    }
 }

@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 use kith_app::messaging::LaneOptions;
 use kith_ports::{
     BlockStore, ConversationStore, InviteStore, MessageStore, ReceiptStore, SessionStore,
-    UserStore, log::ConversationLog,
+    UserStore, log::ConversationLog, tail::ChangeTail,
 };
 use kith_storage::{
     MigrationState,
@@ -80,6 +80,14 @@ impl Database {
         match self {
             Self::Sqlite(_) => LaneOptions::default(),
             Self::Postgres(_, lanes) => *lanes,
+        }
+    }
+
+    /// What other nodes have stored in it; `None` where there can be no others.
+    pub(crate) fn tail(&self) -> Option<Arc<dyn ChangeTail>> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(store, _) => Some(Arc::new(store.clone())),
         }
     }
 

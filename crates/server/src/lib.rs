@@ -9,6 +9,7 @@ pub mod config;
 mod database;
 mod error;
 mod lifecycle;
+mod live;
 mod telemetry;
 mod wiring;
 

@@ -18,7 +18,7 @@ use actix_cors::Cors;
 use actix_web::{App, HttpServer, dev::Server, middleware::from_fn, rt::net::TcpStream, web};
 use kith_http::{Context, Settings, WorkerSlot};
 use kith_ports::live::Subscriptions as _;
-use kith_realtime::{Hub, HubOptions};
+use kith_realtime::Hub;
 use socket2::{Domain, SockRef, Socket, Type};
 use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -28,6 +28,7 @@ use crate::{
     Failure,
     config::Config,
     database::{Database, Place},
+    live::Live,
     wiring,
 };
 
@@ -47,6 +48,8 @@ pub struct Application {
     sockets: TaskTracker,
     tasks: TaskTracker,
     stop: CancellationToken,
+    /// Cancelled when this node has no sockets any more, and hears nothing of others.
+    leave: CancellationToken,
     deadline: Duration,
     _locks: Vec<File>,
 }
@@ -61,13 +64,11 @@ impl Application {
         let listener = listen(config.listen)?;
         let address = listener.local_addr()?;
         let database = Database::open(config).await?;
-        let hub = Arc::new(Hub::new(HubOptions {
-            socket_queue: config.sockets.queue,
-            ..HubOptions::default()
-        }));
         let (tasks, sockets) = (TaskTracker::new(), TaskTracker::new());
-        let stop = CancellationToken::new();
-        let services = wiring::services(config, &database, &hub, &tasks, &stop)?;
+        let (stop, leave) = (CancellationToken::new(), CancellationToken::new());
+        let live = Live::open(config, &database, &tasks, &leave)?;
+        let services = wiring::services(config, &database, &live, &tasks, &stop)?;
+        let hub = live.hub;
         let settings = wiring::settings(config)?;
         let heartbeat = settings.heartbeat;
         let context = Context::new(
@@ -92,6 +93,7 @@ impl Application {
             sockets,
             tasks,
             stop,
+            leave,
             deadline: config.stop_deadline(),
             _locks: locks,
         })
@@ -108,7 +110,17 @@ impl Application {
     /// When a part of it ended by itself.
     pub async fn run_until(self, asked: impl Future<Output = ()>) -> Result<(), Failure> {
         let Self {
-            address, server, context, hub, database, sockets, tasks, stop, deadline, ..
+            address,
+            server,
+            context,
+            hub,
+            database,
+            sockets,
+            tasks,
+            stop,
+            leave,
+            deadline,
+            ..
         } = self;
         let handle = server.handle();
         let running = tokio::spawn(server);
@@ -130,6 +142,7 @@ impl Application {
                 );
             }
             handle.stop(true).await;
+            leave.cancel();
             hub.close();
             // The last handles of the lanes: what waits in them is done, then they end.
             drop(context);

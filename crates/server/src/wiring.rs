@@ -18,10 +18,9 @@ use kith_app::{
 };
 use kith_http::{Services, Settings};
 use kith_ports::{
-    Clock, Ids,
+    Clock, Ids, Seals,
     live::{EventBus, PresenceBoard},
 };
-use kith_realtime::{Board, Hub};
 use kith_security::{
     Argon2Passwords, DerivedRefreshTokens, JwtTokens, PasswordCost, RandomIds, Sealer,
     ServerSecret, SystemClock,
@@ -33,6 +32,7 @@ use crate::{
     Failure, VERSION,
     config::Config,
     database::{Database, Stores},
+    live::Live,
 };
 
 /// How often people who asked for nothing lately are forgotten.
@@ -51,7 +51,7 @@ struct Ground {
 pub(crate) fn services(
     config: &Config,
     database: &Database,
-    hub: &Arc<Hub>,
+    live: &Live,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> Result<Services, Failure> {
@@ -61,8 +61,8 @@ pub(crate) fn services(
     };
     let ground = Ground {
         stores: database.stores(),
-        bus: hub.clone(),
-        board: Arc::new(Board::new()),
+        bus: live.bus.clone(),
+        board: live.board.clone(),
         clock: Arc::new(SystemClock),
         ids: Arc::new(RandomIds),
     };
@@ -86,7 +86,8 @@ pub(crate) fn services(
         tasks.clone(),
         stop.clone(),
     );
-    let sessions = Arc::new(sessions(&ground, config, &secret)?);
+    let seals: Arc<dyn Seals> = Arc::new(Sealer::new(&secret));
+    let sessions = Arc::new(sessions(&ground, config, &secret, &seals, live)?);
     let accounts = Accounts::new(
         accounts::Ports {
             users: ground.stores.users.clone(),
@@ -100,7 +101,7 @@ pub(crate) fn services(
         conversations.clone(),
         messaging.clone(),
         presence.clone(),
-        LoginThrottle::new(config.limits.logins_per_minute),
+        LoginThrottle::new(config.limits.logins_per_minute, live.tally.clone()),
     );
     let Ground { stores, bus, clock, ids, .. } = ground;
     Ok(Services {
@@ -130,9 +131,9 @@ pub(crate) fn services(
         presence,
         requests: Rate::new(config.limits.requests_per_second, 1),
         store: stores.conversations,
-        subscriptions: hub.clone(),
+        subscriptions: live.subscriptions.clone(),
         bus,
-        seals: Arc::new(Sealer::new(&secret)),
+        seals,
         clock,
         ids,
     })
@@ -184,7 +185,13 @@ fn typing(ground: &Ground, tasks: &TaskTracker, stop: &CancellationToken) -> Typ
     Typing::start_service(ports, TypingOptions::default(), tasks, stop.clone())
 }
 
-fn sessions(ground: &Ground, config: &Config, secret: &ServerSecret) -> Result<Sessions, Failure> {
+fn sessions(
+    ground: &Ground,
+    config: &Config,
+    secret: &ServerSecret,
+    seals: &Arc<dyn Seals>,
+    live: &Live,
+) -> Result<Sessions, Failure> {
     let mut access = JwtTokens::new(secret);
     let mut refresh = DerivedRefreshTokens::new(secret);
     if let Some(previous) = &config.jwt_previous_secret {
@@ -199,6 +206,8 @@ fn sessions(ground: &Ground, config: &Config, secret: &ServerSecret) -> Result<S
         bus: ground.bus.clone(),
         clock: ground.clock.clone(),
         ids: ground.ids.clone(),
+        seals: seals.clone(),
+        tally: live.tally.clone(),
     }))
 }
 

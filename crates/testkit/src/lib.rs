@@ -6,6 +6,7 @@ mod numbers;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod process;
+pub mod redis;
 
 pub use numbers::Numbers;
 pub use process::{FixedClock, SequentialIds};

@@ -9,7 +9,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::*;
 use crate::{
     Error, conversations,
-    fixtures::{self, Recorder, account, blocking, session, session_id, user},
+    fixtures::{self, Counts, PlainSeals, Recorder, account, blocking, session, session_id, user},
     messaging::LaneOptions,
     presence, sessions,
 };
@@ -25,12 +25,14 @@ struct Mocks {
 
 impl Default for Mocks {
     fn default() -> Self {
+        let mut board = MockPresenceBoard::new();
+        board.expect_found().returning(|| None);
         Self {
             users: MockUserStore::new(),
             sessions: MockSessionStore::new(),
             passwords: MockPasswordHasher::new(),
             conversations: MockConversationStore::new(),
-            board: MockPresenceBoard::new(),
+            board,
             clock: Arc::new(FixedClock::new()),
         }
     }
@@ -52,6 +54,8 @@ impl Mocks {
             bus: bus.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
+            seals: Arc::new(PlainSeals),
+            tally: Arc::new(Counts::default()),
         }));
         let messaging = fixtures::messaging(
             MockConversationLog::new(),
@@ -91,7 +95,7 @@ impl Mocks {
             clock,
             ids,
         };
-        let throttle = LoginThrottle::new(30);
+        let throttle = LoginThrottle::new(30, Arc::new(Counts::default()));
         (Accounts::new(ports, sessions, conversations, messaging, presence, throttle), bus)
     }
 }

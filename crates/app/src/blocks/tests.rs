@@ -67,6 +67,7 @@ impl World {
             Ok(owners.iter().filter(wrote).copied().collect())
         });
         let (mut board, here) = (MockPresenceBoard::new(), self.here.clone());
+        board.expect_found().returning(|| None);
         board
             .expect_online()
             .returning(move |asked| vec![here.load(Ordering::SeqCst); asked.len()]);

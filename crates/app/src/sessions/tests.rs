@@ -4,7 +4,7 @@ use kith_ports::{MockAccessTokens, MockRefreshTokens, MockSessionStore, TokenErr
 use kith_testkit::{FixedClock, SequentialIds};
 
 use super::*;
-use crate::fixtures::{Recorder, session, session_id, user};
+use crate::fixtures::{Counts, PlainSeals, Recorder, session, session_id, user};
 
 /// Refresh tokens that can be read: `<session>/<generation>`.
 fn refresh_tokens() -> MockRefreshTokens {
@@ -52,6 +52,8 @@ fn over(store: MockSessionStore) -> (Sessions, Arc<Recorder>, Arc<FixedClock>) {
         bus: bus.clone(),
         clock: clock.clone(),
         ids: Arc::new(SequentialIds::default()),
+        seals: Arc::new(PlainSeals),
+        tally: Arc::new(Counts::default()),
     };
     (Sessions::new(ports), bus, clock)
 }
@@ -194,11 +196,16 @@ async fn anothers_session_cannot_be_ended() {
 async fn a_ticket_is_good_once_and_not_after_its_session() {
     let mut store = at_generation(1);
     store.expect_revoke().returning(|_, _, _| Ok(true));
-    let (sessions, ..) = over(store);
+    let (sessions, _, clock) = over(store);
     let principal = sessions.authenticate("good").await.unwrap();
     let ticket = sessions.ticket(principal);
     assert_eq!(sessions.redeem(&ticket).await.unwrap(), principal);
     assert!(sessions.redeem(&ticket).await.is_err());
+    let unused = sessions.ticket(principal);
+    clock.advance(TICKET_LIFETIME + Duration::from_secs(1));
+    for bad in [unused.as_str(), "", "another"] {
+        assert!(sessions.redeem(bad).await.is_err());
+    }
     let late = sessions.ticket(principal);
     sessions.end(user(1), session_id(1)).await.unwrap();
     assert!(sessions.redeem(&late).await.is_err());

@@ -24,6 +24,7 @@ const DATABASE: &str = "ceiling";
 const TABLES: &str = concat!(
     include_str!("../../../../migrations/postgres/2026-11-20-000001_initial/up.sql"),
     include_str!("../../../../migrations/postgres/2026-11-21-000002_conversing/up.sql"),
+    include_str!("../../../../migrations/postgres/2026-11-21-000003_tail/up.sql"),
 );
 /// How many connections there are where as much as possible is asked for.
 const CLIENTS: &str = "32";

@@ -28,14 +28,16 @@ impl State {
     pub(crate) fn on_text(&mut self, text: &str, now: Instant) {
         match serde_json::from_str::<ServerFrame>(text) {
             Ok(frame) => self.on_frame(frame, now),
-            Err(error) => match serde_json::from_str::<Stranger>(text) {
-                Ok(Stranger { kind, .. }) if kind == "resync" => self.begin_sync(),
-                Ok(Stranger { kind, conversation_id: Some(id), version: Some(version) }) => {
+            Err(error) => {
+                if let Ok(Stranger { kind, conversation_id: Some(id), version: Some(version) }) =
+                    serde_json::from_str(text)
+                {
                     tracing::debug!(kind, "a frame of a newer server");
                     self.in_room(id, now, |room, _| room.want(0, version));
+                } else {
+                    tracing::debug!(%error, "an unknown frame is passed over");
                 }
-                _ => tracing::debug!(%error, "an unknown frame is passed over"),
-            },
+            }
         }
     }
 
@@ -110,6 +112,7 @@ impl State {
                 }
             }
             ServerFrame::TokenExpiring { .. } => self.effects.push(Effect::Fetch(Fetch::Token)),
+            ServerFrame::Resync {} => self.begin_sync(),
             ServerFrame::ReactionAdded(ref reaction)
             | ServerFrame::ReactionRemoved(ref reaction) => {
                 let (id, version) = (reaction.conversation_id, reaction.version);

@@ -84,11 +84,12 @@ pub(crate) async fn live(app: App) -> HttpResponse {
     HttpResponse::Ok().json(status(&app.0, "ok"))
 }
 
-/// That the server takes requests: its database answers, and it is not being stopped.
+/// That the server takes requests: its database answers, and it is not being stopped. One of several
+/// nodes that has lost Redis is `degraded`: it takes requests, and others hear later of them.
 #[utoipa::path(
     get, path = "/health/ready", tag = "system", operation_id = "ready",
     responses(
-        (status = 200, description = "It takes requests", body = rest::Health),
+        (status = 200, description = "It takes requests: `ok` or `degraded`", body = rest::Health),
         (status = 503, description = "`draining` or `unavailable`", body = rest::Health),
     )
 )]
@@ -102,6 +103,9 @@ pub(crate) async fn ready(app: App) -> Result<HttpResponse, Problem> {
         Ok(tokio::time::timeout(PATIENCE, inside.services.store.horizon()).await)
     });
     match answered.await? {
+        Ok(Ok(_)) if !context.services.subscriptions.is_whole() => {
+            Ok(HttpResponse::Ok().json(status(&context, "degraded")))
+        }
         Ok(Ok(_)) => Ok(HttpResponse::Ok().json(status(&context, "ok"))),
         Ok(Err(_)) | Err(_) => Ok(not_ready(&context, "unavailable")),
     }

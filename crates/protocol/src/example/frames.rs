@@ -149,6 +149,7 @@ pub fn server_frames() -> Vec<ServerFrame> {
             retry_after_ms: None,
         },
         ServerFrame::TokenExpiring { expires_at: at(1_290) },
+        ServerFrame::Resync {},
     ]
 }
 

@@ -2,11 +2,11 @@ use std::time::Duration;
 
 use kith_domain::{
     ConnectionId, ConversationId, Refusal, SessionId, UserId,
-    event::Audience,
+    event::{Audience, Event},
     group::Role,
     message::{Body, Message, MessageKind},
 };
-use kith_ports::live::{CloseReason, TopicChange};
+use kith_ports::live::{CloseReason, Origin, Reply, TopicChange};
 use kith_testkit::build::{
     at, client_message_id, content, conversation_id, message_id, session_id, user_id,
 };
@@ -69,7 +69,12 @@ impl Node {
     /// A socket of `user` on a worker, in these groups.
     async fn listen(&mut self, worker: usize, user: UserId, groups: &[ConversationId]) -> Listener {
         let mut listener = self.attach(worker, user).await;
-        let topics = groups.iter().map(|id| Topic { conversation_id: *id, member_epoch: 1 });
+        let topics = groups.iter().map(|id| Topic {
+            conversation_id: *id,
+            member_epoch: 1,
+            version: 4,
+            last_seq: 4,
+        });
         self.hub.subscribe(self.workers[worker], listener.socket, topics.collect()).await;
         listener.queue.try_recv().expect_err("nothing has happened yet");
         listener
@@ -87,7 +92,12 @@ impl Node {
 
     /// Subscribes a socket to what was read for it.
     async fn subscribe(&self, listener: &Listener, groups: &[ConversationId]) {
-        let topics = groups.iter().map(|id| Topic { conversation_id: *id, member_epoch: 1 });
+        let topics = groups.iter().map(|id| Topic {
+            conversation_id: *id,
+            member_epoch: 1,
+            version: 4,
+            last_seq: 4,
+        });
         self.hub.subscribe(self.workers[0], listener.socket, topics.collect()).await;
     }
 
@@ -229,7 +239,7 @@ async fn a_removed_member_hears_of_his_removal_and_of_nothing_after_it() {
     assert_eq!(socket.types(2).await, ["new_message", "member_removed"]);
     node.hub.publish(vec![to_group(message(3), None)]).await;
     // What is read late does not bring him back in: the removal was newer.
-    let stale = Topic { conversation_id: group(), member_epoch: 1 };
+    let stale = Topic { conversation_id: group(), member_epoch: 1, version: 4, last_seq: 4 };
     node.hub.subscribe(node.workers[0], socket.socket, vec![stale]).await;
     node.hub.publish(vec![to_group(message(4), None)]).await;
     node.hub.subscribe(node.workers[0], socket.socket, Vec::new()).await;
@@ -253,7 +263,7 @@ async fn what_was_read_for_a_socket_that_is_gone_brings_nobody_in() {
     node.hub.detach(node.workers[0], gone.socket);
     node.hub.publish(vec![topic(2, TopicChange::Leave(vec![user_id(2)]))]).await;
     let mut socket = node.attach(0, user_id(2)).await;
-    let stale = Topic { conversation_id: group(), member_epoch: 1 };
+    let stale = Topic { conversation_id: group(), member_epoch: 1, version: 4, last_seq: 4 };
     node.hub.subscribe(node.workers[0], gone.socket, vec![stale]).await;
     node.hub.subscribe(node.workers[0], socket.socket, Vec::new()).await;
     node.hub.publish(vec![to_group(message(1), None)]).await;

@@ -4,12 +4,13 @@ mod load;
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    num::NonZeroUsize,
+    num::{NonZeroU64, NonZeroUsize},
     path::PathBuf,
     time::Duration,
 };
 
 use ipnet::IpNet;
+use kith_realtime::Cluster;
 use kith_storage::postgres::Postgres;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer};
@@ -31,6 +32,11 @@ pub struct Config {
     pub database_url: Option<SecretString>,
     /// How PostgreSQL is used.
     pub postgres: Connections,
+    /// The Redis that makes one service of several nodes: `redis://…`; this node is alone if there is
+    /// none.
+    pub redis_url: Option<SecretString>,
+    /// How several nodes work together.
+    pub nodes: Nodes,
     /// The secret that tokens are made with; one made once and kept if there is none.
     pub jwt_secret: Option<SecretString>,
     /// The secret before it, whose tokens are still good.
@@ -88,6 +94,16 @@ pub struct Connections {
     pub lanes: NonZeroUsize,
 }
 
+/// How several nodes work together.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Nodes {
+    /// How often the database is asked what other nodes have stored.
+    pub tail_ms: NonZeroU64,
+    /// After how long a node that says nothing is taken for dead.
+    pub lease_ms: NonZeroU64,
+}
+
 /// How much one may ask. 0 turns a limit off.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -143,6 +159,8 @@ impl Default for Config {
             data_dir: PathBuf::from("./data"),
             database_url: None,
             postgres: Connections::default(),
+            redis_url: None,
+            nodes: Nodes::default(),
             jwt_secret: None,
             jwt_previous_secret: None,
             public_url: None,
@@ -163,6 +181,17 @@ impl Default for Connections {
             Self {
                 connections: NonZeroUsize::new(16).unwrap(),
                 lanes: NonZeroUsize::new(4).unwrap(),
+            }
+        }
+    }
+}
+
+impl Default for Nodes {
+    fn default() -> Self {
+        const {
+            Self {
+                tail_ms: NonZeroU64::new(1_000).unwrap(),
+                lease_ms: NonZeroU64::new(10_000).unwrap(),
             }
         }
     }
@@ -250,8 +279,22 @@ impl Config {
     /// # Errors
     /// The first setting that is wrong, with what would be right.
     pub fn check(&self) -> Result<(), Failure> {
-        self.database()?;
+        let database = self.database()?;
         self.proxies()?;
+        if let Some(url) = &self.redis_url {
+            Cluster::check(url.expose_secret())
+                .map_err(|error| Failure::Config(format!("KITH_REDIS_URL: {error}")))?;
+            if matches!(database, Place::Sqlite(_)) {
+                return Err(Failure::Config(
+                    "KITH_REDIS_URL makes one service of several nodes, which share a PostgreSQL: set KITH_DATABASE_URL to it, or leave KITH_REDIS_URL out".to_owned(),
+                ));
+            }
+            if self.jwt_secret.is_none() {
+                return Err(Failure::Config(
+                    "several nodes need one secret: set KITH_JWT_SECRET to the same value on all of them, as from `openssl rand -hex 32`".to_owned(),
+                ));
+            }
+        }
         let origins = self.cors_origins.iter().map(|origin| ("KITH_CORS_ORIGINS", origin));
         let public = self.public_url.iter().map(|url| ("KITH_PUBLIC_URL", url));
         for (name, text) in origins.chain(public) {

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 #![expect(clippy::duplicate_mod, reason = "the same tests run on every database")]
 
+mod nodes;
 mod openapi;
 #[path = "every/mod.rs"]
 mod postgres;

@@ -42,7 +42,7 @@ const RENUMBER: &str = "
             UPDATE heads SET changed = 0;
             UPDATE members SET changed = 0;
             DELETE FROM changes;
-            UPDATE store SET incarnation = uuid_send(gen_random_uuid());
+            UPDATE store SET incarnation = uuid_send(gen_random_uuid()), forgotten = 0;
         END IF;
         UPDATE store SET changed = reached;
     END

@@ -72,6 +72,7 @@ mod pool;
 mod store;
 #[path = "../stores/mod.rs"]
 mod stores;
+mod tail;
 mod target;
 #[cfg(test)]
 mod tests;

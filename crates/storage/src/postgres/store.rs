@@ -2,10 +2,12 @@
 
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, SmallInt};
 use diesel_async::RunQueryDsl;
-use kith_domain::{ConversationId, conversation::Version};
 use kith_ports::{StoreError, SyncFrom};
 
-use super::{Backend, Connection, stores::log::statements::REPLACE_MEMBER};
+use super::{
+    Backend, Connection,
+    stores::log::{statements::REPLACE_MEMBER, working_set::Touched},
+};
 use crate::{
     failure::Work,
     rows::MemberRow,
@@ -24,12 +26,20 @@ statement! {
 }
 
 statement! {
-    /// Notes what the open transaction changed, and tells its number.
-    Record { conversations: Vec<Key>, versions: Vec<i64> } -> BigInt {
-        "INSERT INTO changes (changed, conversations, versions) \
+    /// Notes what the open transaction changed, and tells its number. People are those of a single
+    /// conversation.
+    Record {
+        conversations: Vec<Key>,
+        befores: Vec<i64>,
+        versions: Vec<i64>,
+        people: Option<Vec<Key>>,
+    } -> BigInt {
+        "INSERT INTO changes (changed, conversations, befores, versions, people) \
          VALUES (pg_current_xact_id()::text::bigint, ",
         {conversations: Array<Id>}, ", ",
-        {versions: Array<BigInt>},
+        {befores: Array<BigInt>}, ", ",
+        {versions: Array<BigInt>}, ", ",
+        {people: Nullable<Array<Id>>},
         ") RETURNING changed"
     }
 }
@@ -55,17 +65,38 @@ pub(super) async fn next_number(connection: &mut Connection) -> Work<i64> {
     Ok(Number { base: &0 }.get_result(connection).await?)
 }
 
-/// The number of the transaction that is open, which changed conversations: noted for other nodes.
-pub(super) async fn record(
-    connection: &mut Connection,
-    touched: &[(ConversationId, Version)],
-) -> Work<i64> {
-    if touched.is_empty() {
-        return next_number(connection).await;
+/// The number of the transaction that is open, which changed conversations: noted for other nodes. One
+/// that somebody came into, or left, has a row of its own, so that it is plain whose people they are.
+pub(super) async fn record(connection: &mut Connection, touched: &[Touched]) -> Work<i64> {
+    let (peopled, plain): (Vec<_>, Vec<_>) = touched.iter().partition(|it| !it.people.is_empty());
+    let mut number = None;
+    if !plain.is_empty() {
+        number = Some(note(connection, &plain, None).await?);
     }
-    let (conversations, versions) =
-        touched.iter().map(|(id, version)| (Key::from(*id), *version)).unzip();
-    let record = Record { conversations: &conversations, versions: &versions };
+    for it in peopled {
+        let people = it.people.iter().copied().map(Key::from).collect();
+        number = Some(note(connection, &[it], Some(people)).await?);
+    }
+    match number {
+        Some(number) => Ok(number),
+        None => next_number(connection).await,
+    }
+}
+
+async fn note(
+    connection: &mut Connection,
+    touched: &[&Touched],
+    people: Option<Vec<Key>>,
+) -> Work<i64> {
+    let conversations = touched.iter().map(|it| it.id.into()).collect();
+    let befores = touched.iter().map(|it| it.before).collect();
+    let versions = touched.iter().map(|it| it.version).collect();
+    let record = Record {
+        conversations: &conversations,
+        befores: &befores,
+        versions: &versions,
+        people: &people,
+    };
     Ok(record.get_result(connection).await?)
 }
 

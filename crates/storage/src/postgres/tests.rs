@@ -12,4 +12,5 @@ mod plans;
 mod proxy;
 mod schema;
 mod server;
+mod tail;
 mod upkeep;

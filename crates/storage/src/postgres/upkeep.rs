@@ -28,8 +28,7 @@ impl Postgres {
     }
 
     async fn clean(&self) -> StoreResult<()> {
-        while self.run(Manner::Statement, |connection| Box::pin(forget_changes(connection))).await?
-        {
+        while self.run(Manner::Transaction, |it| Box::pin(forget_changes(it))).await? {
             tokio::time::sleep(BETWEEN_SLICES).await;
         }
         self.run(Manner::Statement, |connection| Box::pin(note_number(connection))).await?;
@@ -63,9 +62,14 @@ async fn note_number(connection: &mut Connection) -> Work<()> {
     Ok(())
 }
 
-/// Forgets the oldest changes, if they are more than an hour old: whoever missed them reads the whole.
-/// `true` if there may be more.
+/// Forgets the oldest changes, if they are more than an hour old, and notes up to where: whoever missed
+/// them reads the whole. `true` if there may be more.
 async fn forget_changes(connection: &mut Connection) -> Work<bool> {
+    let note = "UPDATE store SET forgotten = old.changed FROM (SELECT max(changed) AS changed \
+                FROM (SELECT changed, made_at FROM changes ORDER BY changed LIMIT 10000) AS oldest \
+                WHERE made_at < now() - interval '1 hour') AS old \
+                WHERE old.changed > store.forgotten";
+    diesel::sql_query(note).execute(connection).await?;
     let forget = "DELETE FROM changes WHERE made_at < now() - interval '1 hour' AND changed <= \
                   (SELECT max(changed) FROM \
                   (SELECT changed FROM changes ORDER BY changed LIMIT 10000) AS oldest)";

@@ -5,10 +5,12 @@ use diesel::{
     sql_types::{BigInt, Bool, Nullable, SmallInt},
     sqlite::SqliteConnection,
 };
-use kith_domain::{ConversationId, conversation::Version};
 use kith_ports::{StoreError, SyncFrom};
 
-use super::{Backend, stores::log::statements::REPLACE_MEMBER};
+use super::{
+    Backend,
+    stores::log::{statements::REPLACE_MEMBER, working_set::Touched},
+};
 use crate::{
     failure::Work,
     rows::MemberRow,
@@ -36,10 +38,7 @@ pub(super) fn next_number(connection: &mut SqliteConnection) -> Work<i64> {
 
 /// Takes the number of a transaction that changed conversations. There is one node, which needs no
 /// log of what others changed.
-pub(super) fn record(
-    connection: &mut SqliteConnection,
-    _touched: &[(ConversationId, Version)],
-) -> Work<i64> {
+pub(super) fn record(connection: &mut SqliteConnection, _touched: &[Touched]) -> Work<i64> {
     next_number(connection)
 }
 

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use kith_domain::{
     ConversationId, UserId,
-    conversation::{Kind, Version},
+    conversation::{Kind, Seq, Version},
     group::Role,
 };
 use kith_ports::{Changes, MemberRow as Member, MessageCard};
@@ -116,6 +116,21 @@ async fn changed_messages(
         // Untouched messages have their versions in the order of their numbers.
         .order(messages::seq.asc())
         .select(MessageRow::as_select());
+    let mut all: Vec<MessageRow> = one_more(limit, new).load(connection).await?;
+    all.extend(revised_messages(connection, id, first, since, limit).await?);
+    all.sort_unstable_by_key(|message| message.version);
+    Ok(all)
+}
+
+/// Messages from `first` on that were changed after they were sent, and one more than a page holds.
+#[either]
+pub(crate) async fn revised_messages(
+    connection: &mut Connection,
+    id: Key,
+    first: Seq,
+    since: Version,
+    limit: usize,
+) -> Work<Vec<MessageRow>> {
     let revised = messages::table
         .filter(messages::conversation_id.eq(id))
         .filter(messages::version.gt(since))
@@ -124,11 +139,7 @@ async fn changed_messages(
         .filter(messages::revised)
         .order(messages::version.asc())
         .select(MessageRow::as_select());
-    let mut all: Vec<MessageRow> = one_more(limit, new).load(connection).await?;
-    let revised: Vec<MessageRow> = one_more(limit, revised).load(connection).await?;
-    all.extend(revised);
-    all.sort_unstable_by_key(|message| message.version);
-    Ok(all)
+    Ok(one_more(limit, revised).load(connection).await?)
 }
 
 #[either]

@@ -152,16 +152,21 @@ async fn members_named(
 
 #[either]
 async fn topics(connection: &mut Connection, member: UserId) -> Work<Vec<Topic>> {
-    let rows: Vec<(Key, i64)> = memberships()
+    let rows: Vec<(Key, i64, i64, i64)> = memberships()
         .filter(members::user_id.eq(Key::from(member)))
         .filter(is_current())
         .filter(conversations::user_a.is_null())
-        .select((members::conversation_id, heads::member_epoch))
+        .select((members::conversation_id, heads::member_epoch, heads::version, heads::last_seq))
         .load(connection)
         .await?;
     Ok(rows
         .into_iter()
-        .map(|(id, member_epoch)| Topic { conversation_id: id.into(), member_epoch })
+        .map(|(id, member_epoch, version, last_seq)| Topic {
+            conversation_id: id.into(),
+            member_epoch,
+            version,
+            last_seq,
+        })
         .collect())
 }
 

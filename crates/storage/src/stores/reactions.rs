@@ -14,13 +14,13 @@ use super::{Connection, RunQueryDsl, either};
 use crate::{failure::Work, queries::ReactionsTo, types::Key};
 
 /// A message, by its conversation and number.
-pub(super) type MessageKey = (ConversationId, Seq);
+pub(crate) type MessageKey = (ConversationId, Seq);
 
 /// The reactions to messages, in one statement; none where there are no messages.
 ///
 /// Only a message that was revised can have reactions, and only one that was not deleted.
 #[either]
-pub(super) async fn reactions(
+pub(crate) async fn reactions(
     connection: &mut Connection,
     messages: &[MessageKey],
 ) -> Work<HashMap<MessageKey, Vec<Reaction>>> {

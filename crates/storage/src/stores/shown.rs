@@ -49,7 +49,7 @@ impl Sight {
 }
 
 /// Whether there may be reactions to a message.
-pub(super) const fn may_have_reactions(row: &MessageRow) -> bool {
+pub(crate) const fn may_have_reactions(row: &MessageRow) -> bool {
     row.revised && row.deleted_at.is_none() && row.kind != NOTED
 }
 

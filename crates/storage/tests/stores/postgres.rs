@@ -13,6 +13,7 @@ use tokio_postgres::NoTls;
 const MIGRATIONS: &str = concat!(
     include_str!("../../../../migrations/postgres/2026-11-20-000001_initial/up.sql"),
     include_str!("../../../../migrations/postgres/2026-11-21-000002_conversing/up.sql"),
+    include_str!("../../../../migrations/postgres/2026-11-21-000003_tail/up.sql"),
 );
 
 /// A few connections: many tests share the server.

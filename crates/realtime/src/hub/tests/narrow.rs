@@ -20,8 +20,12 @@ impl Node {
     /// A socket that carries the group alone, of one who is in both groups.
     async fn listen_to_group(&mut self, user: UserId) -> Listener {
         let listener = self.attach_to(0, user, Some(group())).await;
-        let topics = [group(), elsewhere()]
-            .map(|conversation_id| Topic { conversation_id, member_epoch: 1 });
+        let topics = [group(), elsewhere()].map(|conversation_id| Topic {
+            conversation_id,
+            member_epoch: 1,
+            version: 4,
+            last_seq: 4,
+        });
         self.hub.subscribe(self.workers[0], listener.socket, topics.to_vec()).await;
         listener
     }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use kith_client::Client;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// How long it may take to say where it listens.
 const START: Duration = Duration::from_secs(20);
@@ -39,11 +40,11 @@ pub(crate) fn kith(data_dir: &Path) -> Command {
 pub(crate) fn ends(mut command: Command) -> Output {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // A server that starts although it should not is ended, and the test fails.
-    let pid = rustix::process::Pid::from_child(&child);
+    let pid = Pid::from_child(&child);
     let (done, waiting) = std::sync::mpsc::channel::<()>();
     let watch = std::thread::spawn(move || {
         if waiting.recv_timeout(END) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            let _ = kill_process(pid, Signal::KILL);
         }
     });
     let output = child.wait_with_output().unwrap();
@@ -150,9 +151,21 @@ impl Process {
 
     /// Asks it to stop, as `kill` does.
     pub(crate) fn terminate(&self) {
-        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
-        rustix::process::kill_process(pid.expect("a process id"), rustix::process::Signal::TERM)
-            .expect("it can be asked");
+        self.signal(Signal::TERM);
+    }
+
+    /// It stands still.
+    pub(crate) fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// It goes on after it stood still.
+    pub(crate) fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it can be told");
     }
 
     /// Waits until it has ended by itself, within `patience`.

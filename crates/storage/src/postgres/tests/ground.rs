@@ -20,6 +20,7 @@ use super::super::{Options, Postgres};
 const MIGRATIONS: &str = concat!(
     include_str!("../../../../../migrations/postgres/2026-11-20-000001_initial/up.sql"),
     include_str!("../../../../../migrations/postgres/2026-11-21-000002_conversing/up.sql"),
+    include_str!("../../../../../migrations/postgres/2026-11-21-000003_tail/up.sql"),
 );
 
 /// How long a test waits for what must happen.
@@ -86,6 +87,17 @@ impl Ground {
             }
         };
         tokio::time::timeout(PATIENCE, yes).await.unwrap_or_else(|_| panic!("never: {sql}"));
+    }
+
+    /// Waits until no transaction is under way that is older than now, in any database of the server:
+    /// some tests hold one for a while.
+    pub(super) async fn settle(&self) {
+        let now = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
+        let now = self.number(now).await;
+        let oldest = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
+        while self.number(oldest).await < now {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
     }
 
     /// What a query answers.

@@ -6,9 +6,13 @@
 
 mod conversing;
 mod reading;
+mod tailing;
 mod use_everything;
 
 use std::{collections::BTreeMap, fmt::Write as _};
+
+use kith_ports::{log::ConversationLog as _, tail::ChangeTail as _};
+use kith_testkit::build::{send_to, user_id};
 
 use super::{
     super::Postgres,
@@ -31,7 +35,7 @@ const EXPLAIN: &[(&str, &str)] = &[
 ];
 
 /// The tables that are too long to be walked through.
-const LONG: [&str; 13] = [
+const LONG: [&str; 14] = [
     "messages",
     "members",
     "conversations",
@@ -45,6 +49,7 @@ const LONG: [&str; 13] = [
     "blocks",
     "invites",
     "channel_words",
+    "changes",
 ];
 
 /// A statement that was carried out.
@@ -127,6 +132,32 @@ impl Meter {
     }
 }
 
+async fn explain(ground: &Ground) -> (Meter, Postgres) {
+    let raw = ground.raw().await;
+    for (name, value) in EXPLAIN {
+        raw.run(&format!("ALTER DATABASE {} SET {name} = '{value}'", ground.database.name())).await;
+    }
+    let proxy = Proxy::new(ground.database.url());
+    // One of each: what is prepared once stays prepared.
+    let store = Postgres::open(&proxy.url(), options(1, 1)).await.unwrap();
+    (Meter { proxy, faults: BTreeMap::new(), statements: 0 }, store)
+}
+
+/// Its plan may be made while it is short, and is kept as it grows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_short_log_is_not_walked_through() {
+    let (ground, _, group) = Ground::furnished().await;
+    let (mut meter, store) = explain(&ground).await;
+    let position = store.end().await.unwrap();
+    for n in 1..=3 {
+        let send = send_to(group, n, user_id(1), "x");
+        store.apply([send].into()).await.unwrap();
+        let tail = meter.measure("since, while short", 60, store.since(position)).await.unwrap();
+        assert!(!tail.changes.is_empty());
+    }
+    assert!(meter.faults.is_empty(), "{:?}", meter.faults);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_statement_walks_through_a_table() {
     let ground = Ground::new().await;
@@ -134,18 +165,13 @@ async fn no_statement_walks_through_a_table() {
     raw.run(FILL).await;
     // As it would do by itself in time: index-only scans need it.
     raw.run("VACUUM (ANALYZE)").await;
-    for (name, value) in EXPLAIN {
-        raw.run(&format!("ALTER DATABASE {} SET {name} = '{value}'", ground.database.name())).await;
-    }
-    let proxy = Proxy::new(ground.database.url());
-    // One of each: what is prepared once stays prepared.
-    let store = Postgres::open(&proxy.url(), options(1, 1)).await.unwrap();
-    let mut meter = Meter { proxy, faults: BTreeMap::new(), statements: 0 };
+    let (mut meter, store) = explain(&ground).await;
     println!("{:38} {:>4} {:>5} {:>18}", "", "own", "inner", "pages");
     use_everything::read(&mut meter, &store).await;
     use_everything::sync(&mut meter, &store).await;
     use_everything::accounts(&mut meter, &store).await;
     reading::read(&mut meter, &store).await;
+    tailing::read(&mut meter, &store, &ground).await;
     use_everything::write(&mut meter, &store).await;
     use_everything::govern(&mut meter, &store, &ground).await;
     conversing::converse(&mut meter, &store).await;

@@ -103,11 +103,14 @@ fn expected() -> [Vec<String>; 2] {
 }
 
 /// What only PostgreSQL has: other nodes read it, and nothing but statements written by hand.
-const CHANGES: [&str; 4] = [
+const CHANGES: [&str; 7] = [
+    "changes.befores bigint[]",
     "changes.changed bigint NOT NULL",
     "changes.conversations uuid[] NOT NULL",
     "changes.made_at timestamp with time zone NOT NULL",
+    "changes.people uuid[]",
     "changes.versions bigint[] NOT NULL",
+    "store.forgotten bigint NOT NULL",
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

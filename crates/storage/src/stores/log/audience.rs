@@ -10,7 +10,7 @@ use kith_domain::{
     group::Role,
 };
 
-use super::{RunQueryDsl, either, working_set::WorkingSet};
+use super::{Connection, RunQueryDsl, either, working_set::WorkingSet};
 use crate::{failure::Work, rows::role_number, schema::members, types::Key};
 
 /// Those to whom a message is visible: who came later, or hid what came before, hears nothing of it.
@@ -47,14 +47,23 @@ pub(super) async fn of_members(
 
 #[either]
 async fn in_charge(set: &mut WorkingSet<'_>, id: ConversationId) -> Work<Audience> {
-    let found: Vec<Key> = members::table
+    let found = members_in_charge(set.connection, id).await?;
+    let member = role_number(Role::Member);
+    Ok(Audience::Users(set.now(id, found, |place| place.role > member)))
+}
+
+/// The admins and owners.
+#[either]
+pub(crate) async fn members_in_charge(
+    connection: &mut Connection,
+    id: ConversationId,
+) -> Work<Vec<Key>> {
+    Ok(members::table
         .filter(members::conversation_id.eq(Key::from(id)))
         // As it stands in the index on them: with a parameter it would not be used.
         .filter(sql::<Bool>("members.role > 0"))
         .filter(members::left_seq.is_null())
         .select(members::user_id)
-        .load(set.connection)
-        .await?;
-    let member = role_number(Role::Member);
-    Ok(Audience::Users(set.now(id, found, |place| place.role > member)))
+        .load(connection)
+        .await?)
 }

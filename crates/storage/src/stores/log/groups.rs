@@ -139,7 +139,7 @@ pub(super) async fn change_member(
             if person.place().is_some_and(|old| role > Role::Member || old.has_been_in_charge()) {
                 place.joined_version = Some(version - 1);
             }
-            person.put(place);
+            person.come(place);
         }
         MemberChange::Becomes(..) => {
             if let Some(place) = set.person(id, user).await?.edit() {
@@ -148,7 +148,7 @@ pub(super) async fn change_member(
         }
         MemberChange::Leaves(_) => {
             slot.edit().member_count = count.saturating_sub(1);
-            if let Some(place) = set.person(id, user).await?.edit() {
+            if let Some(place) = set.person(id, user).await?.go() {
                 // One who never was in charge leaves as he came: nobody who may not list the members
                 // has heard of him.
                 if !place.has_been_in_charge() {

@@ -6,7 +6,7 @@
 //!
 //! Sends are the hot path, and each executor appends them in its own way.
 
-mod audience;
+pub(crate) mod audience;
 pub(crate) mod blocks;
 pub(crate) mod direct;
 mod groups;

@@ -300,7 +300,7 @@ pub(super) async fn govern(meter: &mut Meter, store: &Postgres, ground: &Ground)
             () = ground.until(&gone) => {}
         }
     };
-    meter.measure("upkeep", 60_000, upkeep).await;
+    meter.measure("upkeep", 100_000, upkeep).await;
     let old = "SELECT count(*) FROM changes WHERE made_at < now() - interval '61 minutes'";
     assert_eq!(ground.number(old).await, 0);
 }

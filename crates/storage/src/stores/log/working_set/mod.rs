@@ -11,6 +11,7 @@ use kith_domain::{ConversationId, UserId};
 
 pub(crate) use self::{
     person::{Person, Standing, new_place},
+    save::Touched,
     slot::Slot,
 };
 use super::{Connection, RunQueryDsl, blocks, conversations, either};

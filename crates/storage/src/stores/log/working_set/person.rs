@@ -30,6 +30,8 @@ pub(crate) struct Person {
     /// The place in the conversation, also of one who has left.
     pub(super) place: Option<MemberRow>,
     pub(super) place_is: PlaceState,
+    /// He came, or went.
+    pub(super) has_moved: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,12 +48,19 @@ impl Person {
     /// One whose account is there, or was.
     pub(super) fn met(deleted_at: Option<Moment>, place: Option<MemberRow>) -> Self {
         let standing = if deleted_at.is_some() { Standing::Erased } else { Standing::Living };
-        Self { standing, place, place_is: PlaceState::Clean }
+        Self { standing, place, place_is: PlaceState::Clean, has_moved: false }
+    }
+
+    /// One who has no account.
+    const fn unknown() -> Self {
+        let (standing, place_is) = (Standing::Unknown, PlaceState::Clean);
+        Self { standing, place: None, place_is, has_moved: false }
     }
 
     /// One who comes into a conversation that is being made.
     pub(super) const fn placed(place: MemberRow) -> Self {
-        Self { standing: Standing::Living, place: Some(place), place_is: PlaceState::Changed }
+        let (standing, place_is) = (Standing::Living, PlaceState::Changed);
+        Self { standing, place: Some(place), place_is, has_moved: true }
     }
 
     /// The place he has, or had when he left.
@@ -76,10 +85,17 @@ impl Person {
         Some(place)
     }
 
-    /// Gives the person a place, instead of any he had.
-    pub(crate) fn put(&mut self, place: MemberRow) {
+    /// Gives one who comes a place, instead of any he had.
+    pub(crate) fn come(&mut self, place: MemberRow) {
         self.place = Some(place);
         self.place_is = PlaceState::Changed;
+        self.has_moved = true;
+    }
+
+    /// The place of one who goes, to be changed.
+    pub(crate) fn go(&mut self) -> Option<&mut MemberRow> {
+        self.has_moved |= self.current().is_some();
+        self.edit()
     }
 
     /// Hides it for one who is in it now, with all up to `last_seq`. His marks stay: he has read
@@ -153,7 +169,7 @@ pub(super) async fn find_person(
     let row: Option<(Option<Moment>, Option<MemberRow>)> =
         kept_account(account).get_result(connection).await.optional()?;
     Ok(match row {
-        None => Person { standing: Standing::Unknown, place: None, place_is: PlaceState::Clean },
+        None => Person::unknown(),
         Some((deleted_at, place)) => Person::met(deleted_at, place),
     })
 }

@@ -1,6 +1,9 @@
+use std::collections::{BTreeMap, BTreeSet};
+
 use diesel::prelude::*;
 use kith_domain::{
-    conversation::{Head, Kind},
+    ConversationId, UserId,
+    conversation::{Head, Kind, Version},
     text::{Description, Name},
 };
 
@@ -21,12 +24,29 @@ use crate::{
     words,
 };
 
+/// A conversation that a transaction changed.
+#[derive(Debug)]
+#[allow(dead_code, reason = "SQLite has one node, which needs no log of what others changed")]
+pub(crate) struct Touched {
+    pub(crate) id: ConversationId,
+    /// The version that it had.
+    pub(crate) before: Version,
+    /// The version that it came to.
+    pub(crate) version: Version,
+    /// Who came into it, or went, in the order of their ids.
+    pub(crate) people: Vec<UserId>,
+}
+
 impl WorkingSet<'_> {
     /// Writes what was changed, under the number of this transaction.
     #[either]
     pub(crate) async fn save(self) -> Work<()> {
         let Self { connection, slots, people, .. } = self;
         let mut slots: Vec<_> = slots.values().filter(|slot| slot.is_changed()).collect();
+        let mut moved: BTreeMap<ConversationId, BTreeSet<UserId>> = BTreeMap::new();
+        for ((id, user), _) in people.iter().filter(|(_, person)| person.has_moved) {
+            moved.entry(*id).or_default().insert(*user);
+        }
         let people: Vec<_> =
             people.values().filter(|person| person.place_is != PlaceState::Clean).collect();
         if slots.is_empty() && people.is_empty() {
@@ -34,8 +54,15 @@ impl WorkingSet<'_> {
         }
         // In the order in which everybody locks heads: some of them are new.
         slots.sort_by_key(|slot| slot.conversation.id);
-        let touched: Vec<_> =
-            slots.iter().map(|slot| (slot.conversation.id, slot.head.version)).collect();
+        let touched: Vec<_> = slots
+            .iter()
+            .map(|slot| {
+                let id = slot.conversation.id;
+                let (before, version) = (slot.version_before, slot.head.version);
+                let people = moved.remove(&id).unwrap_or_default().into_iter().collect();
+                Touched { id, before, version, people }
+            })
+            .collect();
         let changed = store::record(connection, &touched).await?;
         for slot in slots {
             save_slot(connection, slot, changed).await?;

@@ -12,6 +12,8 @@ pub(crate) struct Slot {
     pub(crate) conversation: Arc<Conversation>,
     pub(crate) head: Head,
     pub(crate) deleted_at: Option<Timestamp>,
+    /// Its version before this batch.
+    pub(super) version_before: Version,
     pub(super) head_is: State,
     pub(super) conversation_is: State,
     /// What it is found by has changed: its name, or that it is there.
@@ -42,6 +44,7 @@ impl Slot {
     pub(crate) fn new(conversation: Conversation) -> Self {
         Self {
             head: Head { last_seq: 0, version: 1, member_epoch: 1, last_message_at: None },
+            version_before: 0,
             listing_is_old: conversation.kind == Kind::Channel,
             conversation: Arc::new(conversation),
             deleted_at: None,
@@ -56,6 +59,7 @@ impl Slot {
     ) -> Self {
         Self {
             conversation: Arc::new(conversation),
+            version_before: head.version,
             head,
             deleted_at,
             head_is: State::Clean,

@@ -1,0 +1,309 @@
+//! Tells the sockets of this node what happened on all nodes, each conversation in its order.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use kith_domain::{
+    ConversationId,
+    conversation::Version,
+    event::{Audience, Event},
+};
+use kith_ports::{
+    StoreResult, Topic,
+    live::{Dispatch, TopicChange},
+    tail::{ChangeTail, Logged, Missed},
+};
+use tokio::{sync::mpsc, task::JoinSet, time::Instant};
+use tracing::{debug, warn};
+
+use super::{
+    healing::retell,
+    interest::Interest,
+    line::Line,
+    parcel::{Channel, Parcel},
+};
+use crate::{encode::encode_into, hub::Hub, shard::Delivery};
+
+/// So many conversations are read at once.
+const READERS: usize = 8;
+/// So many changes of one conversation are read; where more is missing, its listeners come back.
+const MOST_MISSED: usize = 500;
+/// After a reading that failed it is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+/// So long after its last change a conversation's order is remembered, once the log has been read
+/// past it.
+const REMEMBER: Duration = Duration::from_secs(30);
+/// So much is taken at once.
+const STEP: usize = 256;
+
+/// What comes to the dispatcher.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    /// Stored by this node.
+    Own(Vec<Parcel>),
+    /// Told by another node.
+    Foreign(Parcel),
+    /// Read from the log of changes; it was asked for then.
+    Logged(Vec<Logged>, Instant),
+    /// Read for a socket that begins to listen.
+    Known(Vec<Topic>),
+    /// So much was missed that nobody knows what: all come back and read it anew.
+    Lost,
+}
+
+type Read = (ConversationId, Version, StoreResult<Option<Missed>>);
+
+/// The one that tells the sockets of this node.
+pub(super) struct Dispatcher {
+    hub: Arc<Hub>,
+    interest: Arc<Interest>,
+    tail: Arc<dyn ChangeTail>,
+    lines: HashMap<ConversationId, Line>,
+    /// Conversations of which something may be missing, and when it will be read.
+    due: BinaryHeap<Reverse<(Instant, ConversationId)>>,
+    watched: HashSet<ConversationId>,
+    /// Those that are read now, or wait for a reader.
+    reading: HashSet<ConversationId>,
+    waiting: VecDeque<(ConversationId, Version)>,
+    readers: JoinSet<Read>,
+    out: Vec<Delivery>,
+}
+
+impl Dispatcher {
+    pub(super) fn new(hub: Arc<Hub>, interest: Arc<Interest>, tail: Arc<dyn ChangeTail>) -> Self {
+        Self {
+            hub,
+            interest,
+            tail,
+            lines: HashMap::new(),
+            due: BinaryHeap::new(),
+            watched: HashSet::new(),
+            reading: HashSet::new(),
+            waiting: VecDeque::new(),
+            readers: JoinSet::new(),
+            out: Vec::new(),
+        }
+    }
+
+    /// Works until nobody can hand over anything any more, and everything is told.
+    pub(super) async fn run(mut self, mut arrivals: mpsc::Receiver<Arrival>) {
+        let mut arrived = Vec::with_capacity(STEP);
+        loop {
+            let next = self.due.peek().map(|Reverse((at, _))| *at);
+            tokio::select! {
+                count = arrivals.recv_many(&mut arrived, STEP) => {
+                    if count == 0 {
+                        break;
+                    }
+                    let now = Instant::now();
+                    for arrival in arrived.drain(..) {
+                        self.take(arrival, now);
+                    }
+                }
+                () = at(next) => self.look(Instant::now()),
+                Some(read) = self.readers.join_next() => match read {
+                    Ok((id, since, missed)) => self.read(id, since, missed, Instant::now()),
+                    Err(error) => warn!(%error, "a reader broke down"),
+                },
+            }
+            self.hub.deliver(std::mem::take(&mut self.out)).await;
+        }
+        // Whoever waits for an answer gets it: what it answers is stored.
+        for line in self.lines.values_mut() {
+            line.answer(&mut self.out);
+        }
+        self.hub.deliver(std::mem::take(&mut self.out)).await;
+    }
+
+    fn take(&mut self, arrival: Arrival, now: Instant) {
+        match arrival {
+            Arrival::Own(parcels) => {
+                for parcel in parcels {
+                    self.deliver(parcel, now);
+                }
+            }
+            Arrival::Foreign(parcel) => self.deliver(parcel, now),
+            Arrival::Known(topics) => {
+                for Topic { conversation_id: id, version, last_seq, .. } in topics {
+                    let known = || Line::known(version, last_seq, now);
+                    self.lines.entry(id).or_insert_with(known).joined(version, now);
+                    self.watch(id);
+                }
+            }
+            Arrival::Lost => {
+                warn!("too much was missed; all sockets are let go, to read it anew");
+                for line in self.lines.values_mut() {
+                    line.answer(&mut self.out);
+                }
+                self.lines.clear();
+                self.out.push(Delivery::LetGo);
+            }
+            Arrival::Logged(changes, asked_at) => {
+                for change in changes {
+                    self.compare(&change, now);
+                }
+                if let Some(since) = asked_at.checked_sub(REMEMBER) {
+                    let interest = &self.interest;
+                    self.lines.retain(|id, line| {
+                        !line.is_idle(since) || interest.has(Channel::Conversation(*id))
+                    });
+                }
+            }
+        }
+    }
+
+    fn deliver(&mut self, parcel: Parcel, now: Instant) {
+        let Some(place) = parcel.place else {
+            for delivery in &parcel.deliveries {
+                if let Delivery::Topic { conversation_id, change, .. } = delivery
+                    && matches!(change, TopicChange::Dissolve | TopicChange::Doubtful)
+                {
+                    self.forget(*conversation_id);
+                }
+            }
+            self.out.extend(parcel.deliveries);
+            return;
+        };
+        let id = place.conversation_id;
+        let line = self.lines.entry(id).or_insert_with(|| Line::new(place.before, now));
+        line.take(place, parcel, now, &mut self.out);
+        self.watch(id);
+    }
+
+    /// Looks whether a change of the log has been told here, where anyone may hear of it.
+    fn compare(&mut self, change: &Logged, now: Instant) {
+        let id = change.conversation_id;
+        let people = change.people.iter().copied();
+        let pair = change.pair.into_iter().flat_map(|(one, other)| [one, other]);
+        let concerned = self.interest.has(Channel::Conversation(id))
+            || people.chain(pair).any(|user| self.interest.has(Channel::User(user)));
+        if !concerned {
+            return;
+        }
+        match self.lines.get_mut(&id) {
+            Some(line) if line.has(change.before, change.version) => {}
+            // It may be on its way.
+            Some(line) if line.reaches(change.before) => {
+                line.expect(change.version, now);
+                self.watch(id);
+            }
+            _ => {
+                debug!(conversation = %id, version = change.version, "found in the log alone");
+                self.begin_reading(id, change.before);
+            }
+        }
+    }
+
+    /// Sees that what is missing of a conversation will be read.
+    fn watch(&mut self, id: ConversationId) {
+        if let Some(due) = self.lines.get(&id).and_then(Line::due)
+            && self.watched.insert(id)
+        {
+            self.due.push(Reverse((due, id)));
+        }
+    }
+
+    /// Reads what has not come in time.
+    fn look(&mut self, now: Instant) {
+        while let Some(Reverse((at, id))) = self.due.peek().copied() {
+            if at > now {
+                return;
+            }
+            self.due.pop();
+            self.watched.remove(&id);
+            let Some(line) = self.lines.get(&id) else { continue };
+            match line.due() {
+                Some(due) if due <= now => {
+                    let since = line.version();
+                    self.begin_reading(id, since);
+                }
+                Some(_) => self.watch(id),
+                None => {}
+            }
+        }
+    }
+
+    fn begin_reading(&mut self, id: ConversationId, since: Version) {
+        if !self.reading.insert(id) {
+            return;
+        }
+        self.waiting.push_back((id, since));
+        self.employ();
+    }
+
+    fn employ(&mut self) {
+        while self.readers.len() < READERS {
+            let Some((id, since)) = self.waiting.pop_front() else { return };
+            let tail = Arc::clone(&self.tail);
+            self.readers.spawn(async move {
+                let missed = tail.missed(id, since, MOST_MISSED).await;
+                (id, since, missed)
+            });
+        }
+    }
+
+    fn read(
+        &mut self,
+        id: ConversationId,
+        since: Version,
+        missed: StoreResult<Option<Missed>>,
+        now: Instant,
+    ) {
+        self.reading.remove(&id);
+        self.employ();
+        let line = self.lines.entry(id).or_insert_with(|| Line::new(since, now));
+        match missed {
+            Ok(Some(missed)) if !missed.overflow => {
+                for dispatch in retell(&missed, line) {
+                    encode_into(&mut self.out, dispatch);
+                }
+                let (version, seq) = (missed.head.version, missed.head.last_seq);
+                line.caught_up(since + 1, version, seq, &mut self.out);
+                self.watch(id);
+            }
+            Ok(Some(_)) => {
+                warn!(conversation = %id, "too much is missing; its listeners read it anew");
+                self.let_go(id, TopicChange::Doubtful);
+            }
+            Ok(None) => {
+                let event = Event::ConversationRemoved(id);
+                let audience = Audience::Members(id);
+                encode_into(&mut self.out, Dispatch::Event { event, audience, origin: None });
+                self.let_go(id, TopicChange::Dissolve);
+            }
+            Err(error) => {
+                warn!(conversation = %id, %error, "what is missing was not read; it is tried again");
+                line.answer(&mut self.out);
+                line.put_off(now + AGAIN);
+                self.watch(id);
+            }
+        }
+    }
+
+    fn let_go(&mut self, id: ConversationId, change: TopicChange) {
+        self.forget(id);
+        let dispatch = Dispatch::Topic { conversation_id: id, member_epoch: i64::MAX, change };
+        encode_into(&mut self.out, dispatch);
+    }
+
+    /// Nothing of it waits any more, but for answers.
+    fn forget(&mut self, id: ConversationId) {
+        if let Some(mut line) = self.lines.remove(&id) {
+            line.answer(&mut self.out);
+        }
+    }
+}
+
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

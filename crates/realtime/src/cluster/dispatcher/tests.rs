@@ -1,0 +1,203 @@
+use std::sync::Mutex;
+
+use kith_domain::{
+    ConnectionId,
+    conversation::{Head, Kind},
+};
+use kith_ports::{
+    StoreError, Topic,
+    live::{Outgoing, Socket, Subscriptions as _, WorkerId},
+    tail::MockChangeTail,
+};
+use kith_testkit::build::{room, session_id, user_id};
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    HubOptions,
+    cluster::{
+        parcel::pack,
+        testing::{group, message, parcel, sent, told},
+    },
+};
+
+/// A node with one socket in the group, whose tail answers what it is told to.
+struct Node {
+    arrivals: mpsc::Sender<Arrival>,
+    queue: mpsc::Receiver<Outgoing>,
+    asked: Arc<Mutex<Vec<(ConversationId, Version)>>>,
+    connection: ConnectionId,
+}
+
+impl Node {
+    async fn start(answers: Vec<StoreResult<Option<Missed>>>) -> Self {
+        let (interest, wishes) = Interest::new();
+        // Nobody grants them, and nobody has to.
+        std::mem::forget(wishes);
+        let interest = Arc::new(interest);
+        let hub = Arc::new(Hub::heard_by(HubOptions::default(), Arc::clone(&interest)));
+        let (worker, run) = hub.add_worker();
+        tokio::spawn(run);
+        let connection = ConnectionId::from_uuid(Uuid::from_u128(1));
+        let queue = listen(&hub, worker, connection).await;
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (noted, answers) = (Arc::clone(&asked), Mutex::new(answers));
+        let mut tail = MockChangeTail::new();
+        tail.expect_missed().returning(move |id, since, _| {
+            noted.lock().unwrap().push((id, since));
+            answers.lock().unwrap().remove(0)
+        });
+        let (arrivals, arrived) = mpsc::channel(64);
+        tokio::spawn(Dispatcher::new(hub, interest, Arc::new(tail)).run(arrived));
+        Self { arrivals, queue, asked, connection }
+    }
+
+    async fn hear(&self, arrival: Arrival) {
+        self.arrivals.send(arrival).await.unwrap();
+    }
+
+    /// The types of the next frames, with their versions.
+    async fn frames(&mut self, count: usize) -> Vec<String> {
+        let mut frames = Vec::new();
+        for _ in 0..count {
+            let Some(Outgoing::Frame(frame) | Outgoing::Answer(frame)) = self.queue.recv().await
+            else {
+                frames.push("the end".to_owned());
+                break;
+            };
+            let json: serde_json::Value = serde_json::from_str(&frame).unwrap();
+            let version = json["message"]["version"].as_i64().map(|it| format!(" {it}"));
+            let kind = json["type"].as_str().unwrap();
+            frames.push(format!("{kind}{}", version.unwrap_or_default()));
+        }
+        frames
+    }
+}
+
+async fn listen(hub: &Hub, worker: WorkerId, connection: ConnectionId) -> mpsc::Receiver<Outgoing> {
+    let (user_id, session_id) = (user_id(1), session_id(1));
+    let socket = Socket { connection, user_id, session_id, only: None };
+    let queue = hub.attach(worker, socket).await.unwrap();
+    let topic = Topic { conversation_id: group(), member_epoch: 1, version: 4, last_seq: 4 };
+    hub.subscribe(worker, socket, vec![topic]).await;
+    queue
+}
+
+fn missed(version: Version, messages: &[Version]) -> Missed {
+    let conversation = Arc::new(room(1, Kind::Group, user_id(1)));
+    let audience = conversation.audience();
+    let messages = messages.iter().map(|it| (message(*it, *it), audience.clone())).collect();
+    let head = Head { last_seq: version, version, member_epoch: 1, last_message_at: None };
+    let told_of_members = audience;
+    Missed { conversation, head, messages, members: vec![], told_of_members, overflow: false }
+}
+
+fn logged(before: Version, version: Version) -> Arrival {
+    let conversation_id = group();
+    let change = Logged { conversation_id, before, version, pair: None, people: vec![] };
+    Arrival::Logged(vec![change], Instant::now())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_come_in_time_is_read() {
+    let mut node = Node::start(vec![Ok(Some(missed(7, &[6, 7])))]).await;
+    node.hear(Arrival::Foreign(parcel(5))).await;
+    node.hear(Arrival::Foreign(parcel(7))).await;
+    assert_eq!(node.frames(3).await, ["new_message 5", "new_message 6", "new_message 7"]);
+    assert_eq!(*node.asked.lock().unwrap(), [(group(), 5)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_late_but_in_time_costs_no_reading() {
+    let mut node = Node::start(vec![]).await;
+    for version in [5, 7, 6, 8] {
+        node.hear(Arrival::Foreign(parcel(version))).await;
+    }
+    let told = ["new_message 5", "new_message 6", "new_message 7", "new_message 8"];
+    assert_eq!(node.frames(4).await, told);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(node.asked.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_of_a_transaction_is_missed_too() {
+    let mut node = Node::start(vec![Ok(Some(missed(6, &[5, 6])))]).await;
+    let second = pack(vec![sent(5), sent(6)]).remove(1);
+    node.hear(Arrival::Foreign(second)).await;
+    assert_eq!(node.frames(2).await, ["new_message 5", "new_message 6"]);
+    assert_eq!(*node.asked.lock().unwrap(), [(group(), 4)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_only_the_log_knows_is_read() {
+    let mut node = Node::start(vec![Ok(Some(missed(5, &[5]))), Ok(Some(missed(7, &[6, 7])))]).await;
+    node.hear(logged(4, 5)).await;
+    assert_eq!(node.frames(1).await, ["new_message 5"]);
+    node.hear(logged(5, 7)).await;
+    assert_eq!(node.frames(2).await, ["new_message 6", "new_message 7"]);
+    // What it has been told already is no news.
+    node.hear(logged(4, 5)).await;
+    node.hear(logged(5, 7)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(*node.asked.lock().unwrap(), [(group(), 4), (group(), 5)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_concerns_nobody_here_is_not_read() {
+    let node = Node::start(vec![]).await;
+    let (pair, people) = (Some((user_id(8), user_id(9))), vec![user_id(7)]);
+    let conversation_id = kith_testkit::build::conversation_id(5);
+    let change = Logged { conversation_id, before: 0, version: 1, pair, people };
+    node.hear(Arrival::Logged(vec![change], Instant::now())).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(node.asked.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_does_not_wait_for_a_database_that_is_away() {
+    let away = StoreError::Unavailable("away".into());
+    let mut node = Node::start(vec![Err(away), Ok(Some(missed(7, &[6, 7])))]).await;
+    node.hear(Arrival::Foreign(parcel(5))).await;
+    let Dispatch::Event { event, audience, .. } = sent(7) else { unreachable!() };
+    let origin = Some(kith_ports::live::Origin { connection: node.connection, frame_id: None });
+    node.hear(Arrival::Own(pack(vec![Dispatch::Event { event, audience, origin }]))).await;
+    assert_eq!(node.frames(2).await, ["new_message 5", "message_sent 7"]);
+    assert_eq!(node.frames(2).await, ["new_message 6", "new_message 7"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conversation_that_is_gone_is_told_to_be() {
+    let mut node = Node::start(vec![Ok(None)]).await;
+    node.hear(logged(4, 5)).await;
+    assert_eq!(node.frames(1).await, ["conversation_removed"]);
+    node.hear(Arrival::Foreign(pack(vec![sent(6)]).remove(0))).await;
+    node.hear(Arrival::Own(pack(vec![Dispatch::Event {
+        event: Event::SettingsUpdated(group()),
+        audience: Audience::Users(vec![user_id(1)]),
+        origin: None,
+    }])))
+    .await;
+    assert_eq!(node.frames(1).await, ["settings_updated"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_too_much_is_missing_the_sockets_are_let_go() {
+    let overflow = Missed { overflow: true, ..missed(900, &[]) };
+    let mut node = Node::start(vec![Ok(Some(overflow))]).await;
+    node.hear(logged(4, 900)).await;
+    assert_eq!(node.frames(1).await, ["the end"]);
+
+    let mut node = Node::start(vec![]).await;
+    node.hear(Arrival::Lost).await;
+    assert_eq!(node.frames(2).await, ["resync", "the end"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_passes_is_told_at_once() {
+    let mut node = Node::start(vec![]).await;
+    node.hear(Arrival::Foreign(parcel(5))).await;
+    node.hear(Arrival::Foreign(parcel(7))).await;
+    let passing = told(Event::SettingsUpdated(group()));
+    node.hear(Arrival::Foreign(pack(vec![passing]).remove(0))).await;
+    assert_eq!(node.frames(2).await, ["new_message 5", "settings_updated"]);
+}

@@ -1,0 +1,364 @@
+//! Two nodes and a real Redis between them.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
+use std::{sync::Arc, time::Duration};
+
+use kith_domain::{
+    ConnectionId, ConversationId, UserId,
+    conversation::Version,
+    event::{Audience, Event},
+    message::{Body, Message, MessageKind},
+};
+use kith_ports::{
+    Tally as _, Topic,
+    live::{
+        Dispatch, EventBus as _, Found, Outgoing, PresenceBoard as _, Socket, Subscriptions as _,
+        TopicChange, WorkerId,
+    },
+    tail::{MockChangeTail, Tail, TailPosition},
+};
+use kith_realtime::{Cluster, ClusterOptions, HubOptions};
+use kith_testkit::{
+    build::{at, client_message_id, content, conversation_id, message_id, session_id, user_id},
+    redis::Redis,
+};
+use tokio::{runtime::Runtime, sync::mpsc};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const LEASE: Duration = Duration::from_millis(300);
+
+struct Node {
+    cluster: Arc<Cluster>,
+    worker: WorkerId,
+    stop: CancellationToken,
+    /// All that this node runs.
+    runtime: Option<Runtime>,
+    sockets: u128,
+}
+
+struct Listener {
+    socket: Socket,
+    queue: mpsc::Receiver<Outgoing>,
+}
+
+impl Node {
+    /// A node whose log of changes says nothing.
+    fn join(url: &str) -> Self {
+        let mut tail = MockChangeTail::new();
+        tail.expect_end().returning(|| Ok(TailPosition(0)));
+        tail.expect_since().returning(|next| Ok(Tail { changes: Vec::new(), next, lost: false }));
+        let options = ClusterOptions {
+            url: url.to_owned(),
+            tail_every: Duration::from_millis(100),
+            lease: LEASE,
+        };
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let inside = runtime.enter();
+        let cluster =
+            Cluster::join(&options, HubOptions::default(), Arc::new(tail), &tasks, &stop).unwrap();
+        let (worker, run) = cluster.add_worker();
+        tokio::spawn(run);
+        drop(inside);
+        Self { cluster: Arc::new(cluster), worker, stop, runtime: Some(runtime), sockets: 0 }
+    }
+
+    /// It is gone from one moment to the next.
+    fn die(&mut self) {
+        self.runtime.take().unwrap().shutdown_background();
+    }
+
+    async fn arrives(&self, n: u64) -> bool {
+        self.cluster.board().arrive(user_id(n)).await
+    }
+
+    async fn goes(&self, n: u64) -> bool {
+        self.cluster.board().leave(user_id(n)).await
+            && self.cluster.board().settle(user_id(n)).await
+    }
+
+    async fn sees(&self, n: u64) -> bool {
+        self.cluster.board().online(&[user_id(n)]).await == [true]
+    }
+
+    async fn until_it_sees(&self, n: u64, online: bool) {
+        let wait = async {
+            while self.sees(n).await != online {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.expect("the board changes in time");
+    }
+
+    async fn loses(&self) -> Vec<UserId> {
+        let found = tokio::time::timeout(PATIENCE, self.cluster.board().found()).await.unwrap();
+        let gone = |it| if let Found::Gone(user, _) = it { Some(user) } else { None };
+        found.unwrap().into_iter().filter_map(gone).collect()
+    }
+
+    async fn linked(self) -> Self {
+        self.until_linked(true).await;
+        self
+    }
+
+    async fn until_linked(&self, linked: bool) {
+        let wait = async {
+            while self.cluster.is_whole() != linked {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.expect("the link changes in time");
+    }
+
+    async fn listen(&mut self, user: UserId, topics: &[ConversationId]) -> Listener {
+        self.sockets += 1;
+        let socket = Socket {
+            connection: ConnectionId::from_uuid(Uuid::from_u128(self.sockets)),
+            user_id: user,
+            session_id: session_id(1),
+            only: None,
+        };
+        let queue = self.cluster.attach(self.worker, socket).await.unwrap();
+        let topics = topics.iter().map(|id| Topic {
+            conversation_id: *id,
+            member_epoch: 1,
+            version: 0,
+            last_seq: 0,
+        });
+        self.cluster.subscribe(self.worker, socket, topics.collect()).await;
+        Listener { socket, queue }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Listener {
+    async fn next(&mut self) -> String {
+        let outgoing = tokio::time::timeout(PATIENCE, self.queue.recv()).await.expect("in time");
+        match outgoing.unwrap() {
+            Outgoing::Frame(frame) | Outgoing::Answer(frame) => {
+                let json: serde_json::Value = serde_json::from_str(&frame).unwrap();
+                let version = json["message"]["version"].as_i64();
+                let version = version.map(|it| format!(" {it}")).unwrap_or_default();
+                format!("{}{version}", json["type"].as_str().unwrap())
+            }
+            Outgoing::Close(reason) => format!("{reason:?}"),
+        }
+    }
+}
+
+fn group() -> ConversationId {
+    conversation_id(1)
+}
+
+fn sent(version: Version) -> Dispatch {
+    let message = Message {
+        id: message_id(version.unsigned_abs()),
+        conversation_id: group(),
+        seq: version,
+        version,
+        sender_id: user_id(1),
+        client_message_id: client_message_id("c"),
+        body: Body::Said { kind: MessageKind::Text, content: Some(content("hi")) },
+        reply_to: None,
+        mentions: Vec::new(),
+        reactions: Vec::new(),
+        created_at: at(0),
+        edited_at: None,
+        deleted_at: None,
+        pinned_at: None,
+    };
+    let (event, audience) = (Event::MessageSent(Arc::new(message)), Audience::Members(group()));
+    Dispatch::Event { event, audience, origin: None }
+}
+
+fn to_user(user: UserId) -> Dispatch {
+    let event = Event::SettingsUpdated(group());
+    Dispatch::Event { event, audience: Audience::Users(vec![user]), origin: None }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_node_stores_is_told_on_both_in_order() {
+    let redis = Redis::start();
+    let mut one = Node::join(&redis.url()).linked().await;
+    let mut other = Node::join(&redis.url()).linked().await;
+    let mut ann = one.listen(user_id(1), &[group()]).await;
+    let mut bob = other.listen(user_id(2), &[group()]).await;
+    let mut stranger = other.listen(user_id(3), &[]).await;
+    for version in 1..=20 {
+        let node = if version % 2 == 0 { &one } else { &other };
+        node.cluster.publish(vec![sent(version)]).await;
+    }
+    for version in 1..=20 {
+        assert_eq!(ann.next().await, format!("new_message {version}"));
+        assert_eq!(bob.next().await, format!("new_message {version}"));
+    }
+    one.cluster.publish(vec![to_user(user_id(3))]).await;
+    assert_eq!(stranger.next().await, "settings_updated");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_removed_on_one_node_hears_nothing_later_on_another() {
+    let redis = Redis::start();
+    let one = Node::join(&redis.url()).linked().await;
+    let mut other = Node::join(&redis.url()).linked().await;
+    let mut bob = other.listen(user_id(2), &[group()]).await;
+    let removed = Event::MemberRemoved(kith_domain::event::MemberEvent {
+        conversation_id: group(),
+        user_id: user_id(2),
+        role: kith_domain::group::Role::Member,
+        version: 1,
+    });
+    let (audience, conversation_id) = (Audience::Members(group()), group());
+    let change = TopicChange::Leave(vec![user_id(2)]);
+    one.cluster
+        .publish(vec![
+            Dispatch::Event { event: removed, audience, origin: None },
+            Dispatch::Topic { conversation_id, member_epoch: 2, change },
+        ])
+        .await;
+    one.cluster.publish(vec![sent(2)]).await;
+    one.cluster.publish(vec![to_user(user_id(2))]).await;
+    assert_eq!(bob.next().await, "member_removed");
+    assert_eq!(bob.next().await, "settings_updated");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_ends_on_one_node_ends_on_the_other() {
+    let redis = Redis::start();
+    let one = Node::join(&redis.url()).linked().await;
+    let mut other = Node::join(&redis.url()).linked().await;
+    let mut bob = other.listen(user_id(2), &[]).await;
+    let (user_id, session_id) = (bob.socket.user_id, bob.socket.session_id);
+    let reason = kith_ports::live::CloseReason::SignedOut;
+    one.cluster.publish(vec![Dispatch::Close { user_id, session_id, reason }]).await;
+    assert_eq!(bob.next().await, "SignedOut");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_goes_on_without_redis_and_finds_it_again() {
+    let mut redis = Redis::start();
+    let mut one = Node::join(&redis.url()).linked().await;
+    let mut other = Node::join(&redis.url()).linked().await;
+    let mut ann = one.listen(user_id(1), &[group()]).await;
+    let mut bob = other.listen(user_id(2), &[group()]).await;
+    redis.kill();
+    for node in [&one, &other] {
+        node.until_linked(false).await;
+    }
+    one.cluster.publish(vec![sent(1)]).await;
+    assert_eq!(ann.next().await, "new_message 1");
+    // A socket that comes while it is away listens when it is back.
+    let mut cleo = other.listen(user_id(3), &[]).await;
+    redis.go_on();
+    for node in [&one, &other] {
+        node.until_linked(true).await;
+    }
+    one.cluster.publish(vec![to_user(user_id(3)), to_user(user_id(2))]).await;
+    assert_eq!(cleo.next().await, "settings_updated");
+    assert_eq!(bob.next().await, "settings_updated");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_starts_without_redis_joins_when_it_comes() {
+    let mut redis = Redis::start();
+    redis.kill();
+    let mut one = Node::join(&redis.url());
+    let mut ann = one.listen(user_id(1), &[group()]).await;
+    one.cluster.publish(vec![sent(1)]).await;
+    assert_eq!(ann.next().await, "new_message 1");
+    redis.go_on();
+    one.until_linked(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_on_any_node_is_online_on_all() {
+    let redis = Redis::start();
+    let one = Node::join(&redis.url()).linked().await;
+    let other = Node::join(&redis.url()).linked().await;
+    assert!(one.arrives(1).await && one.sees(1).await && other.sees(1).await);
+    assert!(!other.arrives(1).await, "he was here already");
+    assert!(!one.goes(1).await, "he is still there");
+    assert!(one.sees(1).await && other.sees(1).await);
+    assert!(other.goes(1).await);
+    assert!(!one.sees(1).await && !other.sees(1).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_dies_takes_its_people_with_it() {
+    let redis = Redis::start();
+    let mut one = Node::join(&redis.url()).linked().await;
+    let other = Node::join(&redis.url()).linked().await;
+    for n in [1, 2] {
+        assert!(one.arrives(n).await);
+    }
+    assert!(!other.arrives(2).await);
+    one.die();
+    assert_eq!(other.loses().await, [user_id(1)]);
+    assert!(!other.sees(1).await && other.sees(2).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_forgets_is_told_again() {
+    let mut redis = Redis::start();
+    let one = Node::join(&redis.url()).linked().await;
+    let other = Node::join(&redis.url()).linked().await;
+    assert!(one.arrives(1).await && one.arrives(2).await && other.sees(1).await);
+    redis.kill();
+    for node in [&one, &other] {
+        node.until_linked(false).await;
+    }
+    assert!(one.sees(1).await && !other.sees(1).await);
+    assert!(one.goes(2).await, "he goes while nobody can be told");
+    redis.go_on();
+    other.until_it_sees(1, true).await;
+    assert!(!other.sees(2).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_count_together_and_alone_while_redis_is_away() {
+    const LONG: Duration = Duration::from_secs(60);
+    let mut redis = Redis::start();
+    let one = Node::join(&redis.url()).linked().await;
+    let other = Node::join(&redis.url()).linked().await;
+    let (here, there) = (one.cluster.tally(), other.cluster.tally());
+    assert_eq!(here.add("a", 1, LONG).await, 1);
+    assert_eq!(there.add("a", 1, LONG).await, 2);
+    assert_eq!((here.get("a").await, there.get("b").await), (2, 0));
+    assert_eq!(here.add("short", 1, Duration::from_millis(1)).await, 1);
+    let gone = async {
+        while there.get("short").await != 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.expect("it passes");
+    redis.kill();
+    one.until_linked(false).await;
+    assert_eq!((here.get("a").await, here.add("a", 1, LONG).await), (1, 2));
+}
+
+#[tokio::test]
+async fn a_url_that_is_none_is_refused() {
+    let options = ClusterOptions {
+        url: "http://redis".to_owned(),
+        tail_every: Duration::from_secs(1),
+        lease: LEASE,
+    };
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let tail = Arc::new(MockChangeTail::new());
+    Cluster::join(&options, HubOptions::default(), tail, &tasks, &stop).unwrap_err();
+}

@@ -1,0 +1,116 @@
+//! Redis goes and comes; a server dies, or stands still.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::{Fleet, is, on_nodes};
+use crate::support::{Actor, next_of};
+
+/// What others have stored is heard of within this, whatever became of Redis.
+const LATE: Duration = Duration::from_secs(3);
+
+#[test]
+fn without_redis_all_is_stored_and_heard_a_little_later() {
+    on_nodes(async {
+        let mut fleet = Fleet::new().await;
+        let (one, other) = fleet.pair().await;
+        let ann = Actor::register(&one.anonymous(), "ann").await;
+        let bob = Actor::register(&other.anonymous(), "bob").await;
+        let group = ann.group("Both", &[&bob]).await;
+        let chat = ann.open_direct(&bob).await;
+        let mut bobs = bob.raw().await;
+        ann.send(group, "before").await;
+        next_of(&mut bobs, "new_message").await;
+        fleet.redis.kill();
+        for node in [&one, &other] {
+            is(node, "degraded").await;
+        }
+        for number in 0..5 {
+            let sent = ann.send(if number % 2 == 0 { group } else { chat }, "meanwhile").await;
+            let start = Instant::now();
+            let frame = next_of(&mut bobs, "new_message").await;
+            assert_eq!(frame["message"], serde_json::to_value(&sent).unwrap());
+            assert!(start.elapsed() < LATE);
+        }
+        // A member who comes meanwhile hears the rest.
+        let cleo = Actor::register(&other.anonymous(), "cleo").await;
+        let mut cleos = cleo.raw().await;
+        let members = json!({"user_ids": [cleo.id]});
+        ann.post(&format!("/v1/conversations/{group}/members"), members).await;
+        next_of(&mut cleos, "conversation_created").await;
+        let sent = ann.send(group, "welcome").await;
+        loop {
+            let frame = next_of(&mut cleos, "new_message").await;
+            if frame["message"]["seq"] == sent.seq {
+                break;
+            }
+        }
+        fleet.redis.go_on();
+        for node in [&one, &other] {
+            is(node, "ok").await;
+        }
+        let sent = ann.send(group, "after").await;
+        loop {
+            let frame = next_of(&mut bobs, "new_message").await;
+            if frame["message"]["seq"] == sent.seq {
+                break;
+            }
+        }
+    });
+}
+
+#[test]
+fn a_server_that_is_killed_takes_nobodys_presence_and_no_message_with_it() {
+    on_nodes(async {
+        let mut fleet = Fleet::new().await;
+        let (one, other) = fleet.pair().await;
+        let ann = Actor::register(&one.anonymous(), "ann").await;
+        let bob = Actor::register(&other.anonymous(), "bob").await;
+        let chat = ann.open_direct(&bob).await;
+        bob.send(chat, "hi").await;
+        ann.send(chat, "hi").await;
+        let mut anns = ann.raw().await;
+        let bobs = bob.raw().await;
+        assert_eq!(next_of(&mut anns, "user_online").await["user_id"], json!(bob.id));
+        other.kill();
+        drop(bobs);
+        let gone = next_of(&mut anns, "user_offline").await;
+        assert_eq!(gone["user_id"], json!(bob.id));
+        assert!(gone["last_seen"].is_string());
+        let bob = bob.at(one.url());
+        let mut bobs = bob.raw().await;
+        assert_eq!(next_of(&mut anns, "user_online").await["user_id"], json!(bob.id));
+        ann.send(chat, "again").await;
+        assert_eq!(next_of(&mut bobs, "new_message").await["message"]["content"], "again");
+    });
+}
+
+#[test]
+fn a_server_that_stood_still_brings_no_ghosts_back() {
+    on_nodes(async {
+        let mut fleet = Fleet::new().await;
+        let (one, other) = fleet.pair().await;
+        let ann = Actor::register(&one.anonymous(), "ann").await;
+        let bob = Actor::register(&other.anonymous(), "bob").await;
+        let chat = ann.open_direct(&bob).await;
+        bob.send(chat, "hi").await;
+        ann.send(chat, "hi").await;
+        let mut anns = ann.raw().await;
+        let mut bobs = bob.raw().await;
+        assert_eq!(next_of(&mut anns, "user_online").await["user_id"], json!(bob.id));
+        other.pause();
+        assert_eq!(next_of(&mut anns, "user_offline").await["user_id"], json!(bob.id));
+        let sent = ann.send(chat, "while it stood still").await;
+        other.go_on();
+        // Its sockets are let go, whoever is behind them. Who lives comes back, and misses nothing.
+        while bobs.next_json().await.is_ok() {}
+        let seen = ann.get(&format!("/v1/users/{}", bob.id)).await;
+        assert_eq!(seen.json["online"], false);
+        assert!(bob.texts(chat).await.contains(&sent.content.unwrap()));
+        let mut bobs = bob.raw().await;
+        assert_eq!(next_of(&mut anns, "user_online").await["user_id"], json!(bob.id));
+        ann.send(chat, "after").await;
+        assert_eq!(next_of(&mut bobs, "new_message").await["message"]["content"], "after");
+    });
+}

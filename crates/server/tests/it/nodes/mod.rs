@@ -1,0 +1,102 @@
+//! Several servers, each a process of its own, that are one service: on one PostgreSQL, with a Redis
+//! between them.
+
+mod faults;
+mod talk;
+
+use std::{process::Command, time::Duration};
+
+use kith_testkit::redis::Redis;
+use tempfile::TempDir;
+
+use crate::support::{Actor, Home, Process, Store, eventually, kith, refuses, run, run_on};
+
+/// No test takes longer.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+fn on_nodes<F: Future>(test: F) -> F::Output {
+    run_on(Store::Postgres, PATIENCE, test)
+}
+
+/// What several servers share.
+struct Fleet {
+    home: Home,
+    redis: Redis,
+    dirs: Vec<TempDir>,
+}
+
+impl Fleet {
+    async fn new() -> Self {
+        Self { home: Home::new().await, redis: Redis::start(), dirs: Vec::new() }
+    }
+
+    /// One more server. Those that say nothing for a second are taken for dead.
+    fn command(&mut self) -> Command {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = self.home.kith();
+        command
+            .env("KITH_DATA_DIR", dir.path().join("data"))
+            .env("KITH_REDIS_URL", self.redis.url())
+            .env("KITH_JWT_SECRET", "0123456789abcdef0123456789abcdef")
+            .env("KITH_NODES__TAIL_MS", "200")
+            .env("KITH_NODES__LEASE_MS", "1000")
+            .env("KITH_SOCKETS__OFFLINE_GRACE_MS", "50");
+        self.dirs.push(dir);
+        command
+    }
+
+    fn node(&mut self) -> Process {
+        Process::spawn(self.command())
+    }
+
+    /// Two servers that have found Redis.
+    async fn pair(&mut self) -> (Process, Process) {
+        let pair = (self.node(), self.node());
+        for node in [&pair.0, &pair.1] {
+            is(node, "ok").await;
+        }
+        pair
+    }
+}
+
+/// Waits until a server says of itself that it is so.
+async fn is(node: &Process, status: &str) {
+    let client = node.anonymous();
+    let asked = async || {
+        let answer = crate::support::Ask::ask(&client, "GET", "/health/ready", None).await;
+        (answer.json["status"] == status).then_some(())
+    };
+    eventually(status, asked).await;
+}
+
+#[test]
+fn what_cannot_be_one_service_is_refused_with_what_to_do() {
+    run(async {
+        let dir = tempfile::tempdir().unwrap();
+        let with = |settings: &[(&str, &str)]| {
+            let mut command = kith(&dir.path().join("data"));
+            command.env("KITH_REDIS_URL", "redis://127.0.0.1:1").envs(settings.iter().copied());
+            command
+        };
+        let database = ("KITH_DATABASE_URL", "postgres://kith@127.0.0.1:1/kith");
+        let secret = ("KITH_JWT_SECRET", "0123456789abcdef0123456789abcdef");
+        refuses(with(&[secret]), "set KITH_DATABASE_URL");
+        refuses(with(&[database]), "set KITH_JWT_SECRET");
+        let wrong = ("KITH_REDIS_URL", "http://127.0.0.1:1");
+        refuses(with(&[database, secret, wrong]), "KITH_REDIS_URL: it is not the URL of a Redis");
+    });
+}
+
+#[test]
+fn a_server_starts_without_its_redis_and_says_so() {
+    on_nodes(async {
+        let mut fleet = Fleet::new().await;
+        fleet.redis.kill();
+        let node = fleet.node();
+        is(&node, "degraded").await;
+        let ann = Actor::register(&node.anonymous(), "ann").await;
+        ann.raw().await;
+        fleet.redis.go_on();
+        is(&node, "ok").await;
+    });
+}

@@ -1,0 +1,631 @@
+//! What one node finds of what others have stored.
+
+use std::collections::BTreeSet;
+
+use kith_domain::{
+    ConversationId, UserId,
+    conversation::{ConversationPatch, Kind, Version},
+    event::Audience,
+    group::{MemberChange, Role},
+    invite::Invite,
+    message::{Body, Digest, Message, MessageKind},
+    text::InviteCode,
+};
+use kith_ports::{
+    ConversationStore as _, InviteStore as _, UserStore as _,
+    log::{Change, Command, ConversationLog as _, Entrance, Join, Send},
+    tail::{ChangeTail as _, Logged, Missed, Tail, TailPosition},
+};
+use kith_testkit::build::{
+    self, at, members, message_id, note_id, open, send_to, user_id, write_to,
+};
+
+use super::{
+    super::Postgres,
+    ground::{Ground, apply, applying},
+};
+
+/// A node that reads what others store.
+struct Reader {
+    store: Postgres,
+    position: TailPosition,
+    /// What it has read.
+    seen: Vec<Logged>,
+}
+
+impl Reader {
+    async fn new(ground: &Ground) -> Self {
+        let store = ground.open().await;
+        let position = store.end().await.unwrap();
+        let mut reader = Self { store, position, seen: Vec::new() };
+        reader.news().await;
+        reader
+    }
+
+    /// The next reading, after which the next one begins.
+    async fn read(&mut self) -> Tail {
+        let tail = self.store.since(self.position).await.unwrap();
+        assert!(tail.next >= self.position);
+        self.position = tail.next;
+        tail
+    }
+
+    /// What it has not read before: that may come again while transactions are under way, in other
+    /// databases too.
+    async fn news(&mut self) -> Vec<Logged> {
+        let mut tail = self.read().await;
+        assert!(!tail.lost);
+        for it in &tail.changes {
+            // The version that it had is the newest one that was told before.
+            let all = self.seen.iter().chain(&tail.changes);
+            let earlier = all.filter(|other| other.conversation_id == it.conversation_id);
+            let known =
+                earlier.map(|other| other.version).filter(|other| *other < it.version).max();
+            assert!(
+                it.before < it.version && known.is_none_or(|known| known == it.before),
+                "{it:?}"
+            );
+        }
+        plain(&mut tail.changes);
+        let is_new = |it: &Logged| !self.seen.contains(it);
+        let news: Vec<_> = tail.changes.into_iter().filter(is_new).collect();
+        self.seen.extend(news.iter().cloned());
+        news
+    }
+}
+
+/// Without the versions that conversations had before.
+fn plain(changes: &mut [Logged]) {
+    for it in changes {
+        it.before = 0;
+    }
+}
+
+/// Whether a reading brings a change.
+fn brings(mut tail: Tail, change: &Logged) -> bool {
+    plain(&mut tail.changes);
+    tail.changes.contains(change)
+}
+
+fn changed(conversation_id: ConversationId, version: Version, people: &[u64]) -> Logged {
+    let people = people.iter().copied().map(user_id).collect();
+    Logged { conversation_id, before: 0, version, pair: None, people }
+}
+
+fn command(conversation_id: ConversationId, change: Change) -> Command {
+    Command { conversation_id, at: at(9), change }
+}
+
+async fn epoch(store: &Postgres, id: ConversationId) -> i64 {
+    store.snapshot(id, &[]).await.unwrap().unwrap().head.member_epoch
+}
+
+async fn done(store: &Postgres, command: Command) {
+    apply(store, command).await.unwrap();
+}
+
+/// Changes of members by the owner of the rooms here.
+async fn change_members(store: &Postgres, id: ConversationId, n: u64, changes: &[MemberChange]) {
+    let change = members(user_id(1), changes, n, epoch(store, id).await);
+    done(store, command(id, change)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_committed_is_behind_the_end() {
+    let (ground, store, group) = Ground::furnished().await;
+    let mut reader = Reader::new(&ground).await;
+    assert_eq!(reader.news().await, []);
+    for n in 1..=2 {
+        done(&store, send_to(group, n, user_id(1), "x")).await;
+    }
+    assert_eq!(reader.news().await, [changed(group, 2, &[]), changed(group, 3, &[])]);
+    assert_eq!(reader.news().await, []);
+    // What changes nothing is not told, nor what is one's own alone.
+    done(&store, send_to(group, 2, user_id(1), "x")).await;
+    apply(&store, send_to(group, 3, user_id(9), "x")).await.unwrap_err();
+    done(&store, command(group, Change::Hide { member: user_id(2) })).await;
+    assert_eq!(reader.news().await, []);
+}
+
+/// Also those that the first message makes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_names_each_conversation_and_the_two_of_a_chat() {
+    let (ground, store, group) = Ground::furnished().await;
+    let mut reader = Reader::new(&ground).await;
+    let chat = |n| {
+        let id = ConversationId::direct(user_id(3), user_id(n));
+        Logged { pair: Some((user_id(n), user_id(3))), ..changed(id, 2, &[]) }
+    };
+    let alone = write_to(user_id(1), 1, user_id(3), "x");
+    done(&store, alone).await;
+    assert_eq!(reader.news().await, [chat(1)]);
+    let batch = vec![
+        send_to(group, 2, user_id(1), "x"),
+        write_to(user_id(2), 3, user_id(3), "x"),
+        send_to(group, 4, user_id(1), "x"),
+    ];
+    store.apply(batch.into()).await.unwrap();
+    let found = reader.news().await;
+    assert_eq!(found.len(), 2);
+    assert!(found.contains(&changed(group, 3, &[])) && found.contains(&chat(2)), "{found:?}");
+}
+
+/// A position that stood after all that was begun would pass over it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_committed_late_is_found() {
+    let (ground, store, group) = Ground::furnished().await;
+    let mut reader = Reader::new(&ground).await;
+    let chat = ConversationId::direct(user_id(2), user_id(3));
+    let raw = ground.raw().await;
+    raw.hold(group).await;
+    // It has its number, and waits.
+    let late = applying(&store, vec![send_to(group, 1, user_id(1), "late")]);
+    ground.waiting(1).await;
+    done(&store, write_to(user_id(2), 2, user_id(3), "meanwhile")).await;
+    let meanwhile = Logged { pair: Some((user_id(2), user_id(3))), ..changed(chat, 2, &[]) };
+    assert_eq!(reader.news().await.as_slice(), std::slice::from_ref(&meanwhile));
+    let end = reader.store.end().await.unwrap();
+    for _ in 0..3 {
+        // As often as it is read.
+        assert!(brings(reader.read().await, &meanwhile));
+    }
+    raw.run("COMMIT").await;
+    late.await.unwrap().unwrap();
+    assert_eq!(reader.news().await, [changed(group, 2, &[])]);
+    let tail = reader.store.since(end).await.unwrap();
+    assert!(brings(tail, &changed(group, 2, &[])));
+}
+
+/// One whose number is the first, and that is undone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_undone_is_not_told() {
+    let (ground, store, group) = Ground::furnished().await;
+    let mut reader = Reader::new(&ground).await;
+    let raw = ground.raw().await;
+    let log = format!(
+        "BEGIN; INSERT INTO changes (changed, conversations, versions) \
+         VALUES (pg_current_xact_id()::text::bigint, ARRAY['{group}'::uuid], ARRAY[99])"
+    );
+    raw.run(&log).await;
+    done(&store, send_to(group, 1, user_id(1), "x")).await;
+    assert_eq!(reader.news().await, [changed(group, 2, &[])]);
+    raw.run("ROLLBACK").await;
+    assert_eq!(reader.news().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_while_others_write() {
+    const EACH: u64 = 60;
+    let (ground, here, group) = Ground::furnished().await;
+    let mut reader = Reader::new(&ground).await;
+    let nodes = [here, ground.open().await];
+    let writing: Vec<_> = (1..=4)
+        .map(|writer: u64| {
+            let store = nodes[usize::from(writer.is_multiple_of(2))].clone();
+            tokio::spawn(async move {
+                for n in 1..=EACH {
+                    let (n, by) = (writer * 1_000 + n, user_id(1 + writer % 3));
+                    let send = match n % 3 {
+                        0 => write_to(user_id(1 + (writer + 1) % 3), n, by, "x"),
+                        _ => send_to(group, n, by, "x"),
+                    };
+                    done(&store, send).await;
+                }
+            })
+        })
+        .collect();
+    let mut found = BTreeSet::new();
+    let mut take = |tail: Tail| {
+        assert!(!tail.lost);
+        found.extend(tail.changes.into_iter().map(|it| (it.conversation_id, it.version)));
+    };
+    while !writing.iter().all(tokio::task::JoinHandle::is_finished) {
+        take(reader.read().await);
+    }
+    for writing in writing {
+        writing.await.unwrap();
+    }
+    take(reader.read().await);
+    // Each send was a transaction of its own, with a version of its own.
+    let sent = found.iter().filter(|(_, version)| *version > 1).count();
+    assert_eq!(sent as u64, 4 * EACH);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_and_goes_is_named() {
+    let (ground, store, group) = Ground::furnished().await;
+    for n in 4..=9 {
+        store.register(build::account(n)).await.unwrap();
+    }
+    let mut reader = Reader::new(&ground).await;
+
+    // Made with its first members.
+    let (room, channel) = (build::group(5, user_id(1)), build::room(6, Kind::Channel, user_id(1)));
+    let (room_id, channel_id) = (room.id, channel.id);
+    done(&store, build::create(room, &[user_id(3), user_id(2)])).await;
+    assert_eq!(reader.news().await, [changed(room_id, 1, &[1, 2, 3])]);
+    done(&store, build::create(channel, &[])).await;
+    assert_eq!(reader.news().await, [changed(channel_id, 1, &[1])]);
+
+    // Added, removed, both. In a group a note takes a version too.
+    let (joins, leaves) =
+        (|n| MemberChange::Joins(user_id(n), Role::Member), |n| MemberChange::Leaves(user_id(n)));
+    change_members(&store, group, 100, &[joins(4), joins(5)]).await;
+    assert_eq!(reader.news().await, [changed(group, 5, &[4, 5])]);
+    change_members(&store, group, 200, &[leaves(5), joins(6), leaves(2)]).await;
+    assert_eq!(reader.news().await, [changed(group, 11, &[2, 5, 6])]);
+    // Of one's own will, and back again.
+    let change = members(user_id(6), &[leaves(6)], 300, epoch(&store, group).await);
+    done(&store, command(group, change)).await;
+    assert_eq!(reader.news().await, [changed(group, 13, &[6])]);
+    change_members(&store, group, 400, &[joins(6)]).await;
+    assert_eq!(reader.news().await, [changed(group, 15, &[6])]);
+    // In one batch.
+    change_members(&store, group, 500, &[leaves(6), joins(6), joins(7), leaves(7)]).await;
+    assert_eq!(reader.news().await, [changed(group, 23, &[6, 7])]);
+
+    // By an invite, and openly.
+    let code = InviteCode::parse("code-of-an-invite").unwrap();
+    let invite = Invite {
+        code: code.clone(),
+        conversation_id: group,
+        created_by: user_id(1),
+        created_at: at(1),
+        expires_at: None,
+        max_uses: None,
+        uses: 0,
+    };
+    assert!(store.create(invite).await.unwrap());
+    let join = |by, n| Change::Join(Join { user: user_id(8), by, note: note_id(n) });
+    done(&store, command(group, join(Entrance::Invite(code.clone()), 600))).await;
+    assert_eq!(reader.news().await, [changed(group, 25, &[8])]);
+    done(&store, command(channel_id, join(Entrance::Open, 601))).await;
+    assert_eq!(reader.news().await, [changed(channel_id, 2, &[8])]);
+    // Who is there already does not come.
+    done(&store, command(group, join(Entrance::Invite(code), 602))).await;
+    done(&store, command(channel_id, join(Entrance::Open, 603))).await;
+    let change = members(user_id(8), &[leaves(8)], 700, epoch(&store, channel_id).await);
+    done(&store, command(channel_id, change)).await;
+    assert_eq!(reader.news().await.last(), Some(&changed(channel_id, 3, &[8])));
+
+    // A direct chat.
+    done(&store, open(user_id(9), user_id(4))).await;
+    let chat = ConversationId::direct(user_id(4), user_id(9));
+    let opened = Logged { pair: Some((user_id(4), user_id(9))), ..changed(chat, 1, &[4, 9]) };
+    assert_eq!(reader.news().await, [opened]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_stays_is_not_named() {
+    let (ground, store, group) = Ground::furnished().await;
+    done(&store, send_to(group, 1, user_id(1), "x")).await;
+    let mut reader = Reader::new(&ground).await;
+    let becomes = MemberChange::Becomes(user_id(2), Role::Admin);
+    change_members(&store, group, 100, &[becomes]).await;
+    assert_eq!(reader.news().await, [changed(group, 3, &[])]);
+    let member_epoch = epoch(&store, group).await;
+    let edit =
+        Change::Edit { message_id: message_id(1), content: build::content("y"), member_epoch };
+    done(&store, command(group, edit)).await;
+    assert_eq!(reader.news().await, [changed(group, 4, &[])]);
+    done(&store, command(group, build::reaction(message_id(1), user_id(3), "👍"))).await;
+    assert_eq!(reader.news().await, [changed(group, 5, &[])]);
+    let patch =
+        ConversationPatch { name: Some(build::name("New")), ..ConversationPatch::default() };
+    let (by, note) = (user_id(1), note_id(9));
+    let update = Change::Update { by, note, patch, member_epoch, settings_epoch: 1 };
+    done(&store, command(group, update)).await;
+    assert_eq!(reader.news().await, [changed(group, 7, &[])]);
+    done(&store, command(group, Change::Remove { member_epoch })).await;
+    assert_eq!(reader.news().await, [changed(group, 8, &[])]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_are_those_of_their_conversation() {
+    let (ground, store, group) = Ground::furnished().await;
+    let others = [5, 6].map(|n| build::group(n, user_id(1)));
+    let [first, second] = others.each_ref().map(|room| room.id);
+    for room in others {
+        done(&store, build::create(room, &[])).await;
+    }
+    done(&store, send_to(group, 1, user_id(1), "x")).await;
+    let mut reader = Reader::new(&ground).await;
+    let member_epoch = epoch(&store, group).await;
+    let edit =
+        Change::Edit { message_id: message_id(1), content: build::content("y"), member_epoch };
+    let joins = |n| MemberChange::Joins(user_id(n), Role::Member);
+    let batch = vec![
+        send_to(second, 2, user_id(1), "x"),
+        command(first, members(user_id(1), &[joins(2), joins(3)], 100, 1)),
+        command(group, edit),
+        command(second, members(user_id(1), &[joins(3)], 200, 1)),
+    ];
+    for outcome in store.apply(batch.into()).await.unwrap() {
+        outcome.unwrap();
+    }
+    let mut found = reader.news().await;
+    found.sort_by_key(|it| (it.conversation_id, it.version));
+    let mut expected = [
+        changed(group, 3, &[]),
+        changed(first, 5, &[2, 3]),
+        // As the transaction went on with it.
+        changed(second, 2, &[]),
+        changed(second, 4, &[3]),
+    ];
+    expected.sort_by_key(|it| (it.conversation_id, it.version));
+    assert_eq!(found, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_than_a_reading_holds_is_left_out() {
+    let (ground, store, group) = Ground::furnished().await;
+    let raw = ground.raw().await;
+    let fill = async |rows: i64| {
+        let many = format!(
+            "INSERT INTO changes (changed, conversations, befores, versions) \
+             SELECT pg_current_xact_id()::text::bigint, array_fill('{group}'::uuid, ARRAY[1000]), \
+             array_fill(6::bigint, ARRAY[1000]), array_fill(7::bigint, ARRAY[1000]) \
+             FROM generate_series(1, {rows})"
+        );
+        raw.run(&many).await;
+    };
+    ground.settle().await;
+    let mut reader = Reader::new(&ground).await;
+    fill(100).await;
+    let all = reader.store.since(reader.position).await.unwrap();
+    assert_eq!((all.changes.len(), all.lost), (100_000, false));
+    fill(1).await;
+    ground.settle().await;
+    let tail = reader.read().await;
+    assert_eq!((tail.changes, tail.lost), (Vec::new(), true));
+    // It goes on behind them.
+    assert_eq!(reader.news().await, []);
+    done(&store, send_to(group, 1, user_id(1), "x")).await;
+    assert!(brings(reader.read().await, &changed(group, 2, &[])));
+}
+
+/// A node that was away for more than an hour.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_forgotten_is_left_out() {
+    let (ground, store, group) = Ground::furnished().await;
+    let mut before = Reader::new(&ground).await;
+    done(&store, send_to(group, 1, user_id(1), "x")).await;
+    ground.raw().await.run("UPDATE changes SET made_at = now() - interval '61 minutes'").await;
+    ground.settle().await;
+    let mut after = Reader::new(&ground).await;
+    done(&store, send_to(group, 2, user_id(1), "x")).await;
+    let upkeep = async {
+        tokio::select! {
+            () = store.upkeep() => {}
+            () = ground.until("SELECT count(*) = 1 FROM changes") => {}
+        }
+    };
+    upkeep.await;
+    ground.settle().await;
+    let tail = before.read().await;
+    assert_eq!((tail.changes, tail.lost), (Vec::new(), true));
+    assert_eq!(after.news().await, [changed(group, 3, &[])]);
+    assert_eq!(before.news().await, []);
+}
+
+/// Another server has taken over, which had not heard of all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_begins_earlier_is_left_out() {
+    let (ground, store, group) = Ground::furnished().await;
+    let end = Reader::new(&ground).await.position;
+    let tail = store.since(TailPosition(end.0 + 1_000_000)).await.unwrap();
+    assert_eq!((tail.changes, tail.lost), (Vec::new(), true));
+    done(&store, send_to(group, 1, user_id(1), "x")).await;
+    let tail = store.since(tail.next).await.unwrap();
+    assert!(!tail.lost && brings(tail, &changed(group, 2, &[])));
+}
+
+async fn missed(store: &Postgres, id: ConversationId, since: Version) -> Missed {
+    store.missed(id, since, 100).await.unwrap().unwrap()
+}
+
+/// The numbers of what was missed, and their versions.
+fn messages(missed: &Missed) -> Vec<(i64, Version)> {
+    assert!(!missed.overflow);
+    missed.messages.iter().map(|(message, _)| (message.seq, message.version)).collect()
+}
+
+/// Who was missed: whether he left, his first message, the version.
+fn people(missed: &Missed) -> Vec<(UserId, bool, i64, Version)> {
+    missed.members.iter().map(|it| (it.user_id, it.left, it.first_seq, it.version)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_missed_is_as_it_is_now() {
+    let (_ground, store, group) = Ground::furnished().await;
+    store.register(build::account(4)).await.unwrap();
+    let seen = missed(&store, group, 0).await;
+    assert_eq!(messages(&seen), []);
+    let first = |n| (user_id(n), false, 1, 1);
+    assert_eq!(people(&seen), [first(1), first(2), first(3)]);
+    assert_eq!(seen.members[0].role, Role::Owner);
+
+    for n in 1..=4 {
+        done(&store, send_to(group, n, user_id(1), "x")).await;
+    }
+    assert_eq!(messages(&missed(&store, group, 1).await), [(1, 2), (2, 3), (3, 4), (4, 5)]);
+    assert_eq!(messages(&missed(&store, group, 3).await), [(3, 4), (4, 5)]);
+    // Edited, reacted to, deleted, pinned: 6, 7 and 8, 9, 10.
+    let member_epoch = epoch(&store, group).await;
+    let edit =
+        Change::Edit { message_id: message_id(3), content: build::content("y"), member_epoch };
+    let pin = Change::Pin { message_id: message_id(1), pinned: true, member_epoch };
+    let delete = Change::Delete { message_id: message_id(4), member_epoch };
+    let reacted = [2, 3].map(|n| build::reaction(message_id(2), user_id(n), "👍"));
+    let [one, two] = reacted;
+    for change in [edit, one, two, delete, pin] {
+        done(&store, command(group, change)).await;
+    }
+    // It answers one, and mentions another: 11.
+    let content = build::content("look @user_3");
+    let digest = Digest::of(MessageKind::Text, &content, Some(message_id(2)));
+    let reply_to = Some(message_id(2));
+    let answer = Send { reply_to, digest, content, ..build::send(5, user_id(2), "x") };
+    done(&store, command(group, Change::Send(answer))).await;
+    let seen = missed(&store, group, 5).await;
+    assert_eq!(messages(&seen), [(3, 6), (2, 8), (4, 9), (1, 10), (5, 11)]);
+    assert_eq!(people(&seen), []);
+    let found: Vec<&Message> = seen.messages.iter().map(|(message, _)| &**message).collect();
+    let [edited, reacted, deleted, pinned, answer] = found[..] else { panic!() };
+    let said = |message: &Message| match &message.body {
+        Body::Said { content, .. } => content.as_ref().map(|text| text.as_str().to_owned()),
+        Body::Noted(_) => panic!("{message:?}"),
+    };
+    assert_eq!((said(edited).unwrap(), edited.edited_at), (String::from("y"), Some(at(9))));
+    assert_eq!(
+        (reacted.reactions[0].count, &reacted.reactions[0].users[..]),
+        (2, &[user_id(2), user_id(3)][..])
+    );
+    assert_eq!((said(deleted), deleted.deleted_at), (None, Some(at(9))));
+    assert_eq!(pinned.pinned_at, Some(at(9)));
+    assert_eq!(answer.mentions, [user_id(3)]);
+    let reply = answer.reply_to.unwrap();
+    assert_eq!((reply.id, reply.seq, reply.sender_id), (message_id(2), 2, user_id(1)));
+
+    // Each with a note: 12 and 13, 14 and 15; a role: 16.
+    let changes = [
+        MemberChange::Joins(user_id(4), Role::Admin),
+        MemberChange::Leaves(user_id(2)),
+        MemberChange::Becomes(user_id(3), Role::Admin),
+    ];
+    change_members(&store, group, 100, &changes).await;
+    let seen = missed(&store, group, 11).await;
+    assert_eq!(messages(&seen), [(6, 13), (7, 15)]);
+    let expected =
+        [(user_id(4), false, 6, 12), (user_id(2), true, 1, 14), (user_id(3), false, 1, 16)];
+    assert_eq!(people(&seen), expected);
+    let roles: Vec<_> = seen.members.iter().map(|it| it.role).collect();
+    assert_eq!(roles, [Role::Admin, Role::Member, Role::Admin]);
+    let snapshot = store.snapshot(group, &[]).await.unwrap().unwrap();
+    assert_eq!((&*seen.conversation, seen.head), (&snapshot.conversation, snapshot.head));
+
+    // Of what is known nothing is told, nor of what is yet to come.
+    for since in [16, 17, i64::MAX] {
+        let seen = missed(&store, group, since).await;
+        assert_eq!((messages(&seen), people(&seen), seen.head.version), (vec![], vec![], 16));
+    }
+    for since in [-1, i64::MIN] {
+        let seen = missed(&store, group, since).await;
+        assert_eq!((messages(&seen).len(), people(&seen).len()), (7, 4));
+    }
+}
+
+/// A new message is told to whoever is there; of an old one, those who came after it hear nothing. Of
+/// the members of a channel those in charge are told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_missed_names_whom_it_concerns() {
+    let (_ground, store, group) = Ground::furnished().await;
+    for n in 4..=5 {
+        store.register(build::account(n)).await.unwrap();
+    }
+    done(&store, send_to(group, 1, user_id(1), "x")).await;
+    change_members(&store, group, 100, &[MemberChange::Joins(user_id(4), Role::Member)]).await;
+    done(&store, command(group, build::reaction(message_id(1), user_id(2), "👍"))).await;
+    done(&store, send_to(group, 2, user_id(4), "x")).await;
+    let seen = missed(&store, group, 4).await;
+    let audiences: Vec<_> = seen.messages.iter().map(|(it, whom)| (it.seq, whom.clone())).collect();
+    let old = Audience::Users([1, 2, 3].map(user_id).to_vec());
+    assert_eq!(audiences, [(1, old), (3, Audience::Members(group))]);
+    assert_eq!(seen.told_of_members, Audience::Members(group));
+
+    let channel = build::conversation_id(50);
+    done(&store, build::create(build::room(50, Kind::Channel, user_id(1)), &[])).await;
+    change_members(&store, channel, 200, &[MemberChange::Joins(user_id(5), Role::Member)]).await;
+    let seen = missed(&store, channel, 1).await;
+    assert_eq!(seen.told_of_members, Audience::Users(vec![user_id(1)]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_missed_of_a_chat_names_its_two() {
+    let (_ground, store, _) = Ground::furnished().await;
+    done(&store, write_to(user_id(1), 1, user_id(2), "x")).await;
+    let chat = ConversationId::direct(user_id(1), user_id(2));
+    let seen = missed(&store, chat, 0).await;
+    assert_eq!(seen.conversation.pair, Some((user_id(1), user_id(2))));
+    assert_eq!(messages(&seen), [(1, 2)]);
+    assert_eq!(people(&seen), [1, 2].map(|n| (user_id(n), false, 1, 1)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_than_was_asked_for_is_not_listed() {
+    let (_ground, store, group) = Ground::furnished().await;
+    let batch: Vec<_> = (1..=8).map(|n| send_to(group, n, user_id(1), "x")).collect();
+    store.apply(batch.into()).await.unwrap();
+    // Two of them are as new as the others by now.
+    for n in [1, 2] {
+        done(&store, command(group, build::reaction(message_id(n), user_id(2), "👍"))).await;
+    }
+    let lists = async |since, limit| {
+        let missed = store.missed(group, since, limit).await.unwrap().unwrap();
+        assert_eq!(missed.head.version, 11);
+        let listed = missed.messages.len() + missed.members.len();
+        assert!(!missed.overflow || listed == 0);
+        (!missed.overflow).then_some(listed)
+    };
+    // Three members are of version 1; the messages are from 4 to 9, and 10 and 11.
+    for (since, count) in [(0, 11), (1, 8), (5, 6), (9, 2), (10, 1)] {
+        assert_eq!(lists(since, count).await, Some(count), "since {since}");
+        assert_eq!(lists(since, count - 1).await, None, "since {since}");
+    }
+    assert_eq!(lists(0, 2).await, None);
+    assert_eq!(lists(11, 0).await, Some(0));
+}
+
+/// Many revisions of few messages: those that are new are found among those that are not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_revised_again_and_again_is_one_message() {
+    let (_ground, store, group) = Ground::furnished().await;
+    let batch: Vec<_> = (1..=30).map(|n| send_to(group, n, user_id(1), "x")).collect();
+    store.apply(batch.into()).await.unwrap();
+    for n in 0..10 {
+        let emoji = ["👍", "❤"][n % 2];
+        for given in [true, false] {
+            let Change::React(mut react) = build::reaction(message_id(28), user_id(2), emoji)
+            else {
+                unreachable!()
+            };
+            react.given = given;
+            done(&store, command(group, Change::React(react))).await;
+        }
+    }
+    done(&store, send_to(group, 31, user_id(1), "x")).await;
+    let seen = store.missed(group, 31, 2).await.unwrap().unwrap();
+    assert_eq!(messages(&seen), [(28, 51), (31, 52)]);
+    assert_eq!(seen.messages[0].0.reactions, []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_what_is_gone_nothing_was_missed() {
+    let (_ground, store, group) = Ground::furnished().await;
+    done(&store, send_to(group, 1, user_id(1), "x")).await;
+    assert!(store.missed(build::conversation_id(9), 0, 100).await.unwrap().is_none());
+    let member_epoch = epoch(&store, group).await;
+    done(&store, command(group, Change::Remove { member_epoch })).await;
+    for since in [0, 99] {
+        assert!(store.missed(group, since, 100).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_missed_is_of_one_moment() {
+    let (ground, store, group) = Ground::furnished().await;
+    let node = ground.open().await;
+    let writing = tokio::spawn(async move {
+        for n in 1..=100 {
+            done(&node, send_to(group, n, user_id(1), "x")).await;
+        }
+    });
+    let mut version = 1;
+    while version < 101 {
+        let seen = missed(&store, group, version).await;
+        let versions: Vec<_> = messages(&seen).iter().map(|(_, version)| *version).collect();
+        assert_eq!(versions, (version + 1..=seen.head.version).collect::<Vec<_>>());
+        version = seen.head.version;
+    }
+    writing.await.unwrap();
+}
