@@ -89,6 +89,10 @@ fn everything_can_be_reached_by_keys() {
         ann.key("Enter", 0).await;
         ann.sees("first line\nsecond line").await;
         ann.all_sent().await;
+        // What can be done with messages is on nobody's way but from the message itself.
+        let on_the_way = "[...document.querySelectorAll('.actions button')]
+            .filter((it) => it.checkVisibility({ visibilityProperty: true })).length === 0";
+        ann.until("no buttons on the way", on_the_way).await;
         // From message to message, and what can be done with one.
         ann.js("document.querySelector('.scroller').focus()").await;
         ann.key("ArrowUp", 0).await;
@@ -110,7 +114,7 @@ fn the_focus_stays_on_a_control_whose_message_is_made_anew() {
         ann.talk_to("Bob").await;
         ann.write("Hello").await;
         ann.all_sent().await;
-        ann.js("document.querySelector('[aria-label=Reply]').focus()").await;
+        ann.js("document.querySelector('.message').focus(); document.querySelector('[aria-label=Reply]').focus()").await;
         let chat = ann.conversation().await;
         let sent = bob.history(chat, kith_client::Selector::Newest, None).await.unwrap();
         bob.react(sent.items[0].id, "👍").await.unwrap();

@@ -1,5 +1,7 @@
 //! The server goes and comes back; the page is loaded again at any moment.
 
+use serde_json::json;
+
 use crate::{
     browser::Browser,
     page::DESKTOP,
@@ -129,5 +131,47 @@ fn what_is_typed_survives_a_reload_with_what_it_answers_and_changes() {
         ann.sees("You: half an answer").await;
         ann.writes("").await;
         assert!(ann.complaints().is_empty(), "{:?}", ann.complaints());
+    });
+}
+
+/// A browser that keeps no databases, as some private windows.
+const NO_DATABASES: &str = "for (const name of ['open', 'deleteDatabase'])
+  IDBFactory.prototype[name] = () => { throw new DOMException('No.', 'SecurityError'); };";
+
+#[test]
+fn a_browser_without_databases_loses_nothing_and_signs_out() {
+    run(async {
+        let (mut server, browser) = (Server::start(), Browser::start().await);
+        let ann = browser.page(&server.url(), DESKTOP).await;
+        let bob = browser.page(&server.url(), DESKTOP).await;
+        ann.sign_up("ann", "Ann").await;
+        bob.sign_up("bob", "Bob").await;
+        ann.call("Page.addScriptToEvaluateOnNewDocument", json!({ "source": NO_DATABASES })).await;
+        ann.reload().await;
+        ann.connected().await;
+        ann.talk_to("Bob").await;
+        ann.write("before").await;
+        bob.open("Ann").await;
+        bob.sees("before").await;
+        ann.until("the worker", "navigator.serviceWorker.ready.then(() => true)").await;
+        server.kill();
+        ann.until("a banner", "!document.querySelector('.banner').hidden").await;
+        ann.write("written while away").await;
+        ann.sees("You: written while away. Sending").await;
+        ann.reload().await;
+        server.go_on();
+        bob.sees("Ann: written while away").await;
+        ann.connected().await;
+        ann.sees("You: written while away").await;
+        ann.until(
+            "nothing is kept any more",
+            "!Object.keys(localStorage).some((key) => key.startsWith('kith.written'))",
+        )
+        .await;
+        assert_eq!(bob.messages().await.len(), 2);
+        ann.press("Settings").await;
+        ann.press("Sign out").await;
+        ann.click("dialog:last-of-type .primary").await;
+        ann.until("the sign-in page", "document.querySelector('.sign-in') !== null").await;
     });
 }

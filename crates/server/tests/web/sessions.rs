@@ -108,3 +108,65 @@ fn what_is_refused_is_said_beside_the_form() {
         assert_eq!(page.js("document.activeElement.name").await, json!("username"));
     });
 }
+
+#[test]
+fn what_is_not_sent_outlives_a_session_that_ends_by_itself() {
+    run(async {
+        let (mut server, browser) = (Server::start(), Browser::start().await);
+        let ann = browser.page(&server.url(), DESKTOP).await;
+        let bob = browser.page(&server.url(), DESKTOP).await;
+        ann.sign_up("ann", "Ann").await;
+        bob.sign_up("bob", "Bob").await;
+        ann.talk_to("Bob").await;
+        ann.write("before").await;
+        bob.open("Ann").await;
+        bob.sees("before").await;
+        server.kill();
+        ann.until("a banner", "!document.querySelector('.banner').hidden").await;
+        ann.write("later").await;
+        ann.sees("You: later. Sending").await;
+        ann.click(".composer textarea").await;
+        ann.type_text("half a thought").await;
+        // Its tokens are good for nothing.
+        ann.js("(() => { const it = JSON.parse(localStorage['kith.session']); it.token = it.refresh_token = 'x';
+                 localStorage['kith.session'] = JSON.stringify(it); })()")
+            .await;
+        server.go_on();
+        ann.says(".sign-in", "You were signed out").await;
+        ann.sign_in("ann").await;
+        bob.sees("Ann: later").await;
+        ann.until("the draft", "document.querySelector('textarea')?.value === 'half a thought'")
+            .await;
+    });
+}
+
+#[test]
+fn what_is_typed_in_one_tab_outlives_what_is_sent_in_another() {
+    run(async {
+        let (server, browser) = (Server::start(), Browser::start().await);
+        let first = browser.page(&server.url(), DESKTOP).await;
+        first.sign_up("ann", "Ann").await;
+        server.user("bob", Some("Bob")).await;
+        first.talk_to("Bob").await;
+        first.click(".composer textarea").await;
+        first.type_text("kept").await;
+        let here = first.js("location.href").await;
+        let second = browser.page_in(first.context(), here.as_str().unwrap(), DESKTOP).await;
+        // What was begun in one tab can be finished in the other, once.
+        second.until("the draft", "document.querySelector('textarea')?.value === 'kept'").await;
+        first.key("Enter", 0).await;
+        second.until("no draft", "document.querySelector('textarea').value === ''").await;
+        first.click(".composer textarea").await;
+        first.type_text("a long thought").await;
+        second
+            .until("the draft", "document.querySelector('textarea').value === 'a long thought'")
+            .await;
+        second.js("document.querySelector('textarea').value = ''").await;
+        second.write("something else").await;
+        second.sees("You: something else").await;
+        first.reload().await;
+        first
+            .until("the draft", "document.querySelector('textarea')?.value === 'a long thought'")
+            .await;
+    });
+}

@@ -65,8 +65,9 @@ export class Outbox {
 
   /** Resolves when the entry is on disk; it is sent in any case. @param {Outgoing} entry */
   async add(entry) {
-    await this.#set(entry);
+    const isKept = await this.#set(entry);
     this.#next(entry.conversation_id);
+    return isKept;
   }
 
   /** Tries a refused one again. @param {string} id */
@@ -106,7 +107,10 @@ export class Outbox {
     this.entries.set(entry.client_message_id, entry);
     this.changed(entry.conversation_id);
     // Without a disk it is sent all the same.
-    await this.shelf.put(entry).catch(() => {});
+    return this.shelf.put(entry).then(
+      () => true,
+      () => false,
+    );
   }
 
   /** Sends the first that waits, then the one after it. @param {string} conversation */

@@ -5,7 +5,7 @@ import { Outbox } from "../core/outbox.js";
 import { Store } from "../core/store.js";
 import { api, ask } from "./api.js";
 import { Database } from "./db.js";
-import { forget, onChange, signIn, tokens } from "./session.js";
+import { forget, lose, onChange, signIn, tokens } from "./session.js";
 import { Socket } from "./socket.js";
 
 /** Messages on their way to the outbox: this is written at once, the database takes a moment. */
@@ -43,10 +43,15 @@ export class Client {
     this.socket = new Socket({
       frame: (frame) => this.#frame(frame),
       state: (connected) => this.#state(connected),
-      signedOut: () => this.ended(),
+      signedOut: () => this.ended(true),
     });
     this.outbox = new Outbox(
-      db?.outbox ?? nowhere,
+      {
+        put: async (entry) => (db ?? nowhere()).outbox.put(entry),
+        // What the database did not take is kept beside it until then.
+        delete: async (id) => (keep(this.#written(id), null), db?.outbox.delete(id)),
+        all: async () => db?.outbox.all() ?? [],
+      },
       (entry) => this.#send(entry),
       (id) => this.store.touch(`room:${id}`, "list"),
     );
@@ -95,16 +100,20 @@ export class Client {
       order: this.lastOrder,
       state: "pending",
     });
-    // It is kept as a message now.
-    this.keepDraft(id, NOTHING);
+    // It is kept as a message now. Another tab may be writing something else.
+    if (this.draft(id).text === text) this.keepDraft(id, NOTHING);
   }
 
   /** @param {Outgoing} entry */
   async #keep(entry) {
-    const key = `${WRITTEN}${this.user}.${entry.client_message_id}`;
+    const key = this.#written(entry.client_message_id);
     keep(key, JSON.stringify(entry));
-    await this.outbox.add(entry);
-    keep(key, null);
+    if (await this.outbox.add(entry)) keep(key, null);
+  }
+
+  /** @param {string} id */
+  #written(id) {
+    return `${WRITTEN}${this.user}.${id}`;
   }
 
   /** What was written when the page went. */
@@ -226,12 +235,18 @@ export class Client {
     await this.ended();
   }
 
-  /** The session is over: nothing of it stays in this browser. */
-  async ended() {
+  /**
+   * The session is over: nothing of it stays in this browser. Where nobody wished it, what was written
+   * and not sent stays until the same person is back.
+   * @param {boolean} [unasked]
+   */
+  async ended(unasked = false) {
     this.socket.close();
-    forget();
+    if (unasked) lose();
+    else forget();
+    if (unasked) await this.db?.forgetShown().catch(() => {});
     this.db?.db.close();
-    await Database.erase(this.user);
+    if (!unasked) await Database.erase(this.user).catch(() => {});
     location.reload();
   }
 
@@ -452,5 +467,7 @@ function deviceName() {
 const randomId = () =>
   [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
-/** Where the browser keeps nothing, as in some private windows. @type {Shelf} */
-const nowhere = { put: async () => {}, delete: async () => {}, all: async () => [] };
+/** Where the browser keeps nothing, as in some private windows. @returns {never} */
+function nowhere() {
+  throw new Error("nothing is kept here");
+}

@@ -56,6 +56,11 @@ export class Database {
     return this.#write(SHOWN, (store) => store.put(value, key));
   }
 
+  /** What was shown goes; what waits to be sent stays. */
+  forgetShown() {
+    return this.#write(SHOWN, (store) => store.clear());
+  }
+
   /** Resolves when it is on disk. @param {string} name @param {(store: IDBObjectStore) => void} change */
   #write(name, change) {
     return new Promise((/** @type {(value: void) => void} */ resolve, reject) => {

@@ -10,6 +10,7 @@
 /** @typedef {{token: string, refresh_token: string, ends: number, user_id: string}} Tokens */
 
 const KEY = "kith.session";
+const LOST = "kith.lost";
 /** A token is renewed when it has less than this left. */
 const EARLY = 90_000;
 /** How long an answer may take, in milliseconds, before the server is taken to be away. */
@@ -33,6 +34,19 @@ export function signIn(answer) {
   );
 }
 
+/** The session ended by itself: the tokens are good for nothing. Other tabs notice. */
+export function lose() {
+  if (tokens()) sessionStorage.setItem(LOST, "1");
+  localStorage.removeItem(KEY);
+}
+
+/** Whether a session ended by itself in this tab, which is said once. */
+export function wasLost() {
+  const lost = sessionStorage.getItem(LOST) !== null;
+  sessionStorage.removeItem(LOST);
+  return lost;
+}
+
 /** Forgets the tokens, and all that was kept for the account. Other tabs notice. */
 export function forget() {
   const keys = Object.keys(localStorage).filter((key) => key.startsWith("kith."));
@@ -42,7 +56,8 @@ export function forget() {
 /** Hears when another tab signs out or in as somebody else. @param {(user: string | null) => void} listener */
 export function onChange(listener) {
   addEventListener("storage", (event) => {
-    if (event.key === KEY) listener(tokens()?.user_id ?? null);
+    // Without a key: all was removed.
+    if (event.key === KEY || event.key === null) listener(tokens()?.user_id ?? null);
   });
 }
 
@@ -68,7 +83,7 @@ async function refresh() {
     signal: AbortSignal.timeout(PATIENCE),
   });
   if (answer.status === 401) {
-    forget();
+    lose();
     throw new SignedOut();
   }
   if (!answer.ok) throw new Error(`the token could not be renewed: ${answer.status}`);

@@ -1,6 +1,6 @@
 /** Where one writes: text that grows, what it answers or changes, drafts, and the names of the mentioned. */
 
-import { NOTHING, quoted, written } from "../core/draft.js";
+import { NOTHING, kept, quoted, written } from "../core/draft.js";
 import { attempt, every, fill, h, icon, iconButton, refill, stamp } from "./dom.js";
 import { nameOf } from "./people.js";
 
@@ -23,6 +23,8 @@ export class Composer {
     this.id = id;
     this.on = on;
     this.draft = client.draft(id);
+    /** Whether it was written in this tab. */
+    this.isOwn = false;
     this.saidTyping = 0;
     this.input = h("textarea", {
       rows: 1,
@@ -37,6 +39,8 @@ export class Composer {
     this.names = h("ul.names", { role: "listbox", "aria-label": "People to mention" });
     this.button = iconButton("send", "Send", () => this.#send(), "send");
     this.element = h("div.composer", this.names, this.above, h("div.composer-row", this.input, this.button));
+    this.onStorage = () => this.#follow();
+    addEventListener("storage", this.onStorage);
     this.#show();
   }
 
@@ -70,6 +74,17 @@ export class Composer {
 
   close() {
     this.#stopTyping();
+    removeEventListener("storage", this.onStorage);
+  }
+
+  /** Another tab may have written here. What is typed in this one stays; what was only kept follows. */
+  #follow() {
+    const there = this.client.draft(this.id);
+    if (kept(there) === kept(this.draft)) return;
+    if (!this.isOwn) {
+      this.draft = there;
+      this.#show();
+    } else if (!kept(there)) this.#keep(this.draft);
   }
 
   /** Says what is answered or changed. */
@@ -94,6 +109,7 @@ export class Composer {
   /** @param {Draft} draft */
   #keep(draft) {
     this.draft = draft;
+    this.isOwn = kept(draft) !== null;
     this.client.keepDraft(this.id, draft);
   }
 

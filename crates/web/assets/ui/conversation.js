@@ -80,6 +80,8 @@ export class ConversationView {
   connected() {
     this.asked = false;
     this.#load();
+    if (this.wantsEnd) this.toEnd();
+    this.wantsEnd = false;
   }
 
   /** @param {Set<Topic>} topics */
@@ -203,8 +205,12 @@ export class ConversationView {
 
   #sent() {
     this.readSeq = Infinity;
-    if (this.room?.hasAfter) this.toEnd();
-    else this.timeline.follow();
+    if (!this.room?.hasAfter) this.timeline.follow();
+    else if (this.client.connected) this.toEnd();
+    else {
+      this.wantsEnd = true;
+      toast("It is sent, and shown at the end, once the server is back.");
+    }
   }
 
   #render() {

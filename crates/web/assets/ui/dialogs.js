@@ -30,17 +30,19 @@ export function dialog(title, ...children) {
   return element;
 }
 
-/** @param {string} question @param {string} yes @returns {Promise<boolean>} */
-export function confirm(question, yes) {
+/** @param {string} question @param {string} yes @param {"danger" | "harmless"} [kind] @returns {Promise<boolean>} */
+export function confirm(question, yes, kind = "danger") {
   return new Promise((resolve) => {
     const element = dialog(
       question,
       h(
         "div.buttons",
         h("button.secondary", { click: () => element.close() }, "Cancel"),
-        h("button.primary.danger", { autofocus: true, click: () => element.close("yes") }, yes),
+        h(`button.primary.${kind}`, { autofocus: true, click: () => element.close("yes") }, yes),
       ),
     );
+    // A key that is held down is no answer.
+    element.addEventListener("keydown", (event) => event.repeat && event.preventDefault());
     element.addEventListener("close", () => resolve(element.returnValue === "yes"));
   });
 }

@@ -100,7 +100,9 @@ function keepFocus(old, renew) {
   const isSame = (/** @type {HTMLElement} */ it) =>
     it.tagName === focused?.tagName && it.ariaLabel === focused.ariaLabel;
   const same = focused === old ? made : every(made, "a, button").find(isSame);
-  (same ?? made).focus({ preventScroll: true });
+  // What can be done with a message shows itself once the focus is in it.
+  made.focus({ preventScroll: true });
+  same?.focus({ preventScroll: true });
 }
 
 /** @param {string} name @param {string} label @param {Press} click @param {string} [more] its classes */

@@ -68,7 +68,7 @@ export class Shell {
 
   /** Whoever opens the link of an invite is asked first. @param {string} code */
   async invited(code) {
-    if (await confirm("You have been invited to a conversation.", "Join")) await this.joinByInvite(code);
+    if (await confirm("You have been invited to a conversation.", "Join", "harmless")) await this.joinByInvite(code);
   }
 
   settings() {

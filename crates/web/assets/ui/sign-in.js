@@ -2,6 +2,7 @@
 
 import { Problem } from "../net/api.js";
 import { enter } from "../net/client.js";
+import { wasLost } from "../net/session.js";
 import { fill, h, reason, sentence } from "./dom.js";
 import { field, form } from "./forms.js";
 
@@ -44,7 +45,9 @@ function show(root, how, invited, done) {
     ? "You have been invited. Sign in, or make an account, to come in."
     : isNew
       ? "Make an account, and talk."
-      : "Good to see you.";
+      : wasLost()
+        ? "You were signed out. What you wrote and is not sent yet is kept until you sign in again."
+        : "Good to see you.";
 
   /** @param {Record<string, string>} given */
   async function send({ username, display_name, ...rest }) {
