@@ -108,6 +108,7 @@ pub struct SharedBoard {
     /// The name of this node on the board: another one whenever it was taken off.
     node: RwLock<Arc<str>>,
     connected: Arc<AtomicBool>,
+    has_come: AtomicBool,
     /// Somebody came or went, and Redis did not take it.
     doubtful: AtomicBool,
     lease: Duration,
@@ -142,6 +143,7 @@ impl SharedBoard {
             redis,
             node: RwLock::new(name()),
             connected,
+            has_come: AtomicBool::new(false),
             doubtful: AtomicBool::new(false),
             lease,
             tell,
@@ -230,10 +232,11 @@ impl SharedBoard {
             Some(_) => info!("this node was taken off the board; it comes anew"),
             None => {}
         }
-        let old = std::mem::replace(
-            &mut *self.node.write().unwrap_or_else(std::sync::PoisonError::into_inner),
-            name(),
-        );
+        // The first time, it comes under the name that it has.
+        let old = self.has_come.swap(true, Ordering::Relaxed).then(|| {
+            let node = &mut *self.node.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+            std::mem::replace(node, name())
+        });
         self.prolong(true).await?;
         let people: Vec<UserId> = self.here.all();
         for step in people.chunks(STEP) {
@@ -245,7 +248,9 @@ impl SharedBoard {
             }
         }
         // Whoever was here under the old name, and is not any more, is told to be away.
-        let () = self.redis.clone().zadd(NODES, &*old, 1).await?;
+        if let Some(old) = old {
+            let () = self.redis.clone().zadd(NODES, &*old, 1).await?;
+        }
         Ok(Instant::now())
     }
 

@@ -22,8 +22,13 @@ use super::line::Line;
 pub(super) fn retell(missed: &Missed, line: &Line) -> Vec<Dispatch> {
     let messages: Vec<_> =
         missed.messages.iter().filter(|(message, _)| !line.told(message.version)).collect();
-    let members: Vec<_> =
-        missed.members.iter().filter(|member| !line.told(member.version)).collect();
+    // Nobody comes into a direct chat, or leaves it.
+    let comes_and_goes = missed.conversation.pair.is_none();
+    let members: Vec<_> = missed
+        .members
+        .iter()
+        .filter(|member| comes_and_goes && !line.told(member.version))
+        .collect();
     let oldest = messages.iter().map(|(message, _)| message.seq).min();
     let mut out = Vec::new();
     for member in &members {

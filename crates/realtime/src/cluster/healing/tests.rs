@@ -104,6 +104,17 @@ fn a_member_with_another_role_stays_where_he_is() {
 }
 
 #[test]
+fn of_a_direct_chat_its_messages_are_told_and_nothing_of_its_two() {
+    let mut missed =
+        missed(2, vec![new(1, 2)], vec![member(1, 1, 1, false), member(2, 1, 1, false)]);
+    let pair = Some((user_id(1), user_id(2)));
+    let chat = Conversation { pair, kind: Kind::Direct, ..(*missed.conversation).clone() };
+    missed.conversation = Arc::new(chat);
+    let line = Line::new(0, Instant::now());
+    assert_eq!(retold(&missed, &line), ["conversation_created 0", "new_message 2"]);
+}
+
+#[test]
 fn a_change_of_the_name_is_told_though_no_message_says_so() {
     assert_eq!(retold(&missed(11, vec![], vec![]), &line(10, 5)), ["conversation_updated 11"]);
 }

@@ -30,7 +30,7 @@ impl Fleet {
         Self { home: Home::new().await, redis: Redis::start(), dirs: Vec::new() }
     }
 
-    /// One more server. Those that say nothing for a second are taken for dead.
+    /// One more server. Those that say nothing for a while are taken for dead.
     fn command(&mut self) -> Command {
         let dir = tempfile::tempdir().unwrap();
         let mut command = self.home.kith();
@@ -39,7 +39,7 @@ impl Fleet {
             .env("KITH_REDIS_URL", self.redis.url())
             .env("KITH_JWT_SECRET", "0123456789abcdef0123456789abcdef")
             .env("KITH_NODES__TAIL_MS", "200")
-            .env("KITH_NODES__LEASE_MS", "1000")
+            .env("KITH_NODES__LEASE_MS", "1500")
             .env("KITH_SOCKETS__OFFLINE_GRACE_MS", "50");
         self.dirs.push(dir);
         command
