@@ -46,7 +46,7 @@ const INCOMING: usize = 16_384;
 #[derive(Debug)]
 pub(super) struct Published {
     pub(super) channel: Channel,
-    pub(super) envelope: Vec<u8>,
+    pub(super) envelope: Arc<[u8]>,
 }
 
 /// What both directions need.
@@ -296,7 +296,7 @@ async fn send(mut redis: ConnectionManager, mut to_send: mpsc::Receiver<Publishe
     while to_send.recv_many(&mut batch, BATCH).await > 0 {
         let mut pipeline = Pipeline::with_capacity(batch.len());
         for Published { channel, envelope } in batch.drain(..) {
-            pipeline.publish(channel.name(), envelope).ignore();
+            pipeline.publish(channel.name(), &*envelope).ignore();
         }
         // The first attempt may be what finds that the connection is gone.
         for last in [false, true] {
