@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{Fleet, is, on_nodes};
+use super::{Fleet, correspondents, is, on_nodes};
 use crate::support::{Actor, next_of};
 
 /// What others have stored is heard of within this, whatever became of Redis.
@@ -65,11 +65,7 @@ fn a_server_that_is_killed_takes_nobodys_presence_and_no_message_with_it() {
     on_nodes(async {
         let mut fleet = Fleet::new().await;
         let (one, other) = fleet.pair().await;
-        let ann = Actor::register(&one.anonymous(), "ann").await;
-        let bob = Actor::register(&other.anonymous(), "bob").await;
-        let chat = ann.open_direct(&bob).await;
-        bob.send(chat, "hi").await;
-        ann.send(chat, "hi").await;
+        let (ann, bob, chat) = correspondents(&one, &other).await;
         let mut anns = ann.raw().await;
         let bobs = bob.raw().await;
         assert_eq!(next_of(&mut anns, "user_online").await["user_id"], json!(bob.id));
@@ -91,11 +87,7 @@ fn a_server_that_stood_still_brings_no_ghosts_back() {
     on_nodes(async {
         let mut fleet = Fleet::new().await;
         let (one, other) = fleet.pair().await;
-        let ann = Actor::register(&one.anonymous(), "ann").await;
-        let bob = Actor::register(&other.anonymous(), "bob").await;
-        let chat = ann.open_direct(&bob).await;
-        bob.send(chat, "hi").await;
-        ann.send(chat, "hi").await;
+        let (ann, bob, chat) = correspondents(&one, &other).await;
         let mut anns = ann.raw().await;
         let mut bobs = bob.raw().await;
         assert_eq!(next_of(&mut anns, "user_online").await["user_id"], json!(bob.id));

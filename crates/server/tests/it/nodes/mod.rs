@@ -8,6 +8,7 @@ use std::{process::Command, time::Duration};
 
 use kith_testkit::redis::Redis;
 use tempfile::TempDir;
+use uuid::Uuid;
 
 use crate::support::{Actor, Home, Process, Store, eventually, kith, refuses, run, run_on};
 
@@ -57,6 +58,16 @@ impl Fleet {
         }
         pair
     }
+}
+
+/// Two who have written to each other, each on a server, and their chat.
+async fn correspondents(one: &Process, other: &Process) -> (Actor, Actor, Uuid) {
+    let ann = Actor::register(&one.anonymous(), "ann").await;
+    let bob = Actor::register(&other.anonymous(), "bob").await;
+    let chat = ann.open_direct(&bob).await;
+    bob.send(chat, "hi").await;
+    ann.send(chat, "hi").await;
+    (ann, bob, chat)
 }
 
 /// Waits until a server says of itself that it is so.

@@ -3,7 +3,7 @@
 use kith_client::{Credential, RawSocket};
 use serde_json::json;
 
-use super::{Fleet, on_nodes};
+use super::{Fleet, correspondents, on_nodes};
 use crate::support::{Actor, Ask as _, command, eventually, heard, next_of};
 
 #[test]
@@ -137,11 +137,7 @@ fn who_is_on_any_server_is_online_on_all() {
     on_nodes(async {
         let mut fleet = Fleet::new().await;
         let (one, other) = fleet.pair().await;
-        let ann = Actor::register(&one.anonymous(), "ann").await;
-        let bob = Actor::register(&other.anonymous(), "bob").await;
-        let chat = ann.open_direct(&bob).await;
-        bob.send(chat, "hi").await;
-        ann.send(chat, "hi").await;
+        let (ann, bob, _) = correspondents(&one, &other).await;
         let mut anns = ann.raw().await;
         let bobs = bob.raw().await;
         assert_eq!(next_of(&mut anns, "user_online").await["user_id"], json!(bob.id));
