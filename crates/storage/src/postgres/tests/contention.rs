@@ -178,30 +178,55 @@ async fn an_advance_that_moves_nothing_waits_for_nobody() {
     assert_eq!(waiting.await.unwrap().unwrap(), [None]);
 }
 
+/// What `work` answers, which locks what `first` locks and then what `second` does. Another has the second
+/// meanwhile and waits for the first, and goes on only when what the store did has been undone.
+async fn through_a_circle<Work: Future<Output: Send + 'static> + Send + 'static>(
+    ground: &Ground,
+    [first, second]: [&str; 2],
+    work: impl FnOnce(Postgres) -> Work,
+) -> Work::Output {
+    let (gate, other) = (ground.raw().await, ground.raw().await);
+    // The store looks for a circle after a second of waiting, the other never does.
+    let name = ground.database.name();
+    gate.run(&format!("ALTER DATABASE {name} SET deadlock_timeout = '1s'")).await;
+    let store = ground.open().await;
+    other.run("SET deadlock_timeout = '1min'").await;
+    gate.run(&format!("BEGIN; {first}")).await;
+    other.run(&format!("BEGIN; {second}")).await;
+    let working = tokio::spawn(work(store));
+    ground.waiting(1).await;
+    tokio::join!(
+        async {
+            other.run(first).await;
+            other.run("COMMIT").await;
+        },
+        async {
+            // The other stands behind the store, which so runs into the circle whenever it comes on.
+            let both = "SELECT count(*) = 2 FROM pg_stat_activity \
+                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            ground.until(both).await;
+            gate.run("COMMIT").await;
+        },
+    );
+    working.await.unwrap()
+}
+
+fn lock_head(id: ConversationId) -> String {
+    format!("SELECT FROM heads WHERE conversation_id = '{id}' FOR NO KEY UPDATE")
+}
+
 /// He holds heads and waits for the account, while another who has that waits for the heads.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_switch_of_receipts_in_a_deadlock_is_tried_again() {
     let (ground, _, group) = Ground::furnished().await;
-    let raw = ground.raw().await;
-    raw.run(&format!("ALTER DATABASE {} SET deadlock_timeout = '2s'", ground.database.name()))
-        .await;
-    let store = ground.open().await;
-    raw.run("SET deadlock_timeout = '1min'").await;
     let user = user_id(2);
-    raw.run(&format!("BEGIN; SELECT FROM users WHERE id = '{user}' FOR NO KEY UPDATE")).await;
-    let switching = {
-        let store = store.clone();
-        let patch = ProfilePatch { read_receipts: Some(false), ..ProfilePatch::default() };
-        tokio::spawn(async move { store.update(user, patch).await })
-    };
-    ground.waiting(1).await;
-    raw.run(&format!("SELECT FROM heads WHERE conversation_id = '{group}' FOR NO KEY UPDATE"))
-        .await;
-    raw.run("COMMIT").await;
-    let switched = switching.await.unwrap().unwrap().unwrap();
-    assert!(!switched.privacy.read_receipts);
-    let circles = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
-    ground.until(&format!("SELECT ({circles}) = 1")).await;
+    let account = format!("SELECT FROM users WHERE id = '{user}' FOR NO KEY UPDATE");
+    let patch = ProfilePatch { read_receipts: Some(false), ..ProfilePatch::default() };
+    let switched = through_a_circle(&ground, [&lock_head(group), &account], |store| async move {
+        store.update(user, patch).await
+    })
+    .await;
+    assert!(!switched.unwrap().unwrap().privacy.read_receipts);
 }
 
 /// A statement that looked for duplicates before the lock would fail, or leave a gap.
@@ -393,13 +418,6 @@ async fn a_deadlock_is_tried_again(#[case] among_others: bool) {
     let group = build::group(2, user_id(1));
     let second = group.id;
     apply(&furnisher, build::create(group, &[user_id(2)])).await.unwrap();
-    let raw = ground.raw().await;
-    // The store looks for a circle after two seconds of waiting, the other never does.
-    raw.run(&format!("ALTER DATABASE {} SET deadlock_timeout = '2s'", ground.database.name()))
-        .await;
-    let store = ground.open().await;
-    raw.run("SET deadlock_timeout = '1min'").await;
-    raw.hold(first.max(second)).await;
 
     let mut batch =
         vec![send_to(first, 1, user_id(1), "one"), send_to(second, 2, user_id(1), "two")];
@@ -407,20 +425,17 @@ async fn a_deadlock_is_tried_again(#[case] among_others: bool) {
         let change = Change::Hide { member: user_id(2) };
         batch.push(Command { conversation_id: first, at: at(3), change });
     }
-    let applying = applying(&store, batch);
-    ground.waiting(1).await;
-    let low = first.min(second);
-    raw.run(&format!("SELECT FROM heads WHERE conversation_id = '{low}' FOR NO KEY UPDATE")).await;
-    raw.run("COMMIT").await;
-
-    let outcomes = applying.await.unwrap().unwrap();
+    let locks = [first.min(second), first.max(second)].map(lock_head);
+    let outcomes = through_a_circle(&ground, [&locks[0], &locks[1]], |store| async move {
+        store.apply(batch.into()).await
+    })
+    .await
+    .unwrap();
     assert_eq!(sent(&outcomes[0]).seq, 1);
     assert_eq!(sent(&outcomes[1]).seq, 1);
     for id in [first, second] {
         ground.assert_dense(id, 1, 2).await;
     }
-    let circles = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
-    ground.until(&format!("SELECT ({circles}) = 1")).await;
 }
 
 /// He who waits in vain is told so, and nothing of what he wanted was done.

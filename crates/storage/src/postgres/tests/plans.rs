@@ -100,6 +100,8 @@ struct Meter {
     proxy: Proxy,
     faults: BTreeMap<String, String>,
     statements: usize,
+    /// What each step took, line by line.
+    table: String,
 }
 
 impl Meter {
@@ -113,7 +115,11 @@ impl Meter {
         let buffers: u64 = own().map(|it| it.buffers).sum();
         let milliseconds: f64 = own().map(|it| it.milliseconds).sum();
         let (count, nested) = (own().count(), explained.len() - own().count());
-        println!("{label:38} {count:4} {nested:5} {buffers:8} of {most:6} {milliseconds:9.2} ms");
+        writeln!(
+            self.table,
+            "{label:38} {count:4} {nested:5} {buffers:8} of {most:6} {milliseconds:9.2} ms"
+        )
+        .unwrap();
         for it in &explained {
             if let Some(fault) = it.fault() {
                 self.fault(&format!("{label}: {fault}"), it);
@@ -140,7 +146,8 @@ async fn explain(ground: &Ground) -> (Meter, Postgres) {
     let proxy = Proxy::new(ground.database.url());
     // One of each: what is prepared once stays prepared.
     let store = Postgres::open(&proxy.url(), options(1, 1)).await.unwrap();
-    (Meter { proxy, faults: BTreeMap::new(), statements: 0 }, store)
+    let table = format!("{:38} {:>4} {:>5} {:>18}\n", "", "own", "inner", "pages");
+    (Meter { proxy, faults: BTreeMap::new(), statements: 0, table }, store)
 }
 
 /// Its plan may be made while it is short, and is kept as it grows.
@@ -166,7 +173,6 @@ async fn no_statement_walks_through_a_table() {
     // As it would do by itself in time: index-only scans need it.
     raw.run("VACUUM (ANALYZE)").await;
     let (mut meter, store) = explain(&ground).await;
-    println!("{:38} {:>4} {:>5} {:>18}", "", "own", "inner", "pages");
     use_everything::read(&mut meter, &store).await;
     use_everything::sync(&mut meter, &store).await;
     use_everything::accounts(&mut meter, &store).await;
@@ -182,4 +188,6 @@ async fn no_statement_walks_through_a_table() {
         write!(faults, "{what}\n{plan}\n\n").unwrap();
     }
     assert!(faults.is_empty(), "{faults}");
+    // To be read with `--nocapture`; in a failure it would hide what is wrong.
+    println!("{}", meter.table);
 }
