@@ -25,6 +25,7 @@ use super::{
     append::append,
     error::Trouble,
     pool::{Manner, Step},
+    step_back,
     stores::log::{Outcome, carry_out, working_set::WorkingSet},
 };
 use crate::{
@@ -42,7 +43,7 @@ impl ConversationLog for Postgres {
         let mut attempt = 1;
         let outcomes = loop {
             match self.lanes.run(manner, work(Arc::clone(&batch), alone)).await {
-                Err(Trouble::Contended) if attempt < ATTEMPTS => attempt += 1,
+                Err(Trouble::Contended) if attempt < ATTEMPTS => step_back(&mut attempt).await,
                 outcome => break outcome?,
             }
         };

@@ -54,7 +54,7 @@ macro_rules! insist {
                 Err($crate::postgres::error::Trouble::Contended)
                     if attempt < $crate::postgres::ATTEMPTS =>
                 {
-                    attempt += 1;
+                    $crate::postgres::step_back(&mut attempt).await;
                 }
                 outcome => break outcome.map_err(kith_ports::StoreError::from),
             }
@@ -79,7 +79,7 @@ mod tests;
 mod tls;
 mod upkeep;
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use diesel::pg::Pg as Backend;
 use diesel_async::{AsyncPgConnection as Connection, RunQueryDsl};
@@ -99,7 +99,16 @@ use crate::MigrationState;
 const QUERIES_SEE_ONE_STATE: bool = false;
 
 /// How often work that met others' in a circle is tried.
-const ATTEMPTS: usize = 3;
+const ATTEMPTS: u32 = 3;
+/// How long it waits before it is tried again, longer each time.
+const STEP_BACK: Duration = Duration::from_millis(20);
+
+/// Lets those go on for whom the work was undone. Tried again at once, it would take what they wait for
+/// before they have woken up, and close the circle anew.
+async fn step_back(attempt: &mut u32) {
+    tokio::time::sleep(STEP_BACK * *attempt).await;
+    *attempt += 1;
+}
 
 /// How a database is opened.
 #[derive(Clone, Copy, Debug)]
