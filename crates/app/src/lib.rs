@@ -23,6 +23,7 @@ pub mod accounts;
 pub mod blocks;
 pub mod conversations;
 mod error;
+mod gather;
 pub mod invites;
 pub mod limits;
 pub mod messaging;

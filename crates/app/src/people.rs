@@ -73,32 +73,38 @@ impl People {
     /// Adds what `viewer` may know of each one's presence: nothing of those whom he has blocked, or who
     /// have blocked him.
     pub async fn seen_by(&self, viewer: UserId, users: Vec<User>) -> Result<Vec<Seen>> {
+        let mut seen = self.unparted(viewer, users).await?;
+        let is_visible = |it: &&mut Seen| it.user.id != viewer && it.presence != Presence::Hidden;
+        let visible: Vec<UserId> =
+            seen.iter_mut().filter(is_visible).map(|it| it.user.id).collect();
+        if !visible.is_empty() {
+            let blocked = self.blocks.blocked_among(viewer, &visible).await?;
+            for it in seen.iter_mut().filter(|it| blocked.contains(&it.user.id)) {
+                it.presence = Presence::Hidden;
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Adds what `viewer` may know of each one's presence. There is no block between him and any of
+    /// them.
+    pub(crate) async fn unparted(&self, viewer: UserId, users: Vec<User>) -> Result<Vec<Seen>> {
         let ids: Vec<UserId> = users.iter().map(|user| user.id).collect();
         let online = self.board.online(&ids).await;
-        let with = |visibility| {
-            let others = users.iter().filter(move |user| user.id != viewer && !user.is_deleted());
-            others.filter(move |user| user.privacy.last_seen == visibility).map(|user| user.id)
+        let is_discreet = |user: &&User| {
+            user.id != viewer
+                && !user.is_deleted()
+                && user.privacy.last_seen == Visibility::Contacts
         };
-        let discreet: Vec<UserId> = with(Visibility::Contacts).collect();
+        let discreet: Vec<UserId> = users.iter().filter(is_discreet).map(|it| it.id).collect();
         let contacts: HashSet<UserId> = if discreet.is_empty() {
             HashSet::new()
         } else {
             self.users.have_written_to(viewer, &discreet).await?.into_iter().collect()
         };
-        let visible: Vec<UserId> =
-            with(Visibility::Everyone).chain(contacts.iter().copied()).collect();
-        let blocked: HashSet<UserId> = if visible.is_empty() {
-            HashSet::new()
-        } else {
-            self.blocks.blocked_among(viewer, &visible).await?.into_iter().collect()
-        };
         let seen = users.into_iter().zip(online).map(|(user, online)| {
             let is_contact = user.id == viewer || contacts.contains(&user.id);
-            let presence = if blocked.contains(&user.id) {
-                Presence::Hidden
-            } else {
-                Presence::of(&user, online, is_contact)
-            };
+            let presence = Presence::of(&user, online, is_contact);
             Seen { user, presence }
         });
         Ok(seen.collect())

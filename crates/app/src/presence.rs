@@ -1,7 +1,12 @@
 //! Who comes and goes, and who is told.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
+use futures_util::future::join_all;
 use kith_domain::{
     Timestamp, UserId,
     event::{Audience, Event},
@@ -17,6 +22,8 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
+
+use crate::gather::Gather;
 
 /// The ports this needs.
 #[derive(Clone)]
@@ -52,6 +59,8 @@ pub struct PresenceService {
     tasks: TaskTracker,
     stop: CancellationToken,
     seen: mpsc::Sender<Seen>,
+    /// Those whom somebody has written to, if he lets them know. Many come and go at once with a node.
+    audiences: Gather<UserId, Vec<UserId>>,
 }
 
 impl PresenceService {
@@ -65,7 +74,13 @@ impl PresenceService {
     ) -> Self {
         let (seen, moments) = mpsc::channel(QUEUE);
         tasks.spawn(record(ports.users.clone(), moments));
-        let this = Self { ports, grace, runtime: Handle::current(), tasks, stop, seen };
+        let users = Arc::clone(&ports.users);
+        let audiences = Gather::start(&tasks, move |of: Vec<UserId>| {
+            let users = Arc::clone(&users);
+            async move { audiences(&*users, of).await }
+        });
+        let runtime = Handle::current();
+        let this = Self { ports, grace, runtime, tasks, stop, seen, audiences };
         this.tasks.spawn({
             let (this, stop) = (this.clone(), this.stop.clone());
             async move { stop.run_until_cancelled(this.tell_what_is_found()).await }
@@ -76,12 +91,11 @@ impl PresenceService {
     /// Tells what the board finds.
     async fn tell_what_is_found(&self) {
         while let Some(found) = self.ports.board.found().await {
-            for it in found {
-                match it {
-                    Found::Gone(user, at) => self.went(user, at).await,
-                    Found::Here(user) => self.tell(user, Event::UserOnline(user)).await,
-                }
-            }
+            let told = found.into_iter().map(async |it| match it {
+                Found::Gone(user, at) => self.went(user, at).await,
+                Found::Here(user) => self.tell(user, Event::UserOnline(user)).await,
+            });
+            join_all(told).await;
         }
     }
 
@@ -145,8 +159,8 @@ impl PresenceService {
 
     /// `user` lets nobody see him any more.
     pub(crate) async fn went_dark(&self, user: UserId) {
-        match self.ports.users.contacts(user).await {
-            Ok(contacts) => self.vanished(user, contacts).await,
+        match self.ports.users.contacts(&[user]).await {
+            Ok(contacts) => self.vanished(user, contacts.concat()).await,
             Err(error) => warn!(%user, %error, "presence was not told"),
         }
     }
@@ -160,7 +174,7 @@ impl PresenceService {
 
     /// Tells those whom the person has written to, as far as he lets them know.
     async fn tell(&self, user: UserId, event: Event) {
-        match self.audience(user).await {
+        match self.audiences.ask(user).await {
             Ok(people) => self.publish(event, people).await,
             Err(error) => warn!(%user, %error, "presence was not told"),
         }
@@ -173,30 +187,39 @@ impl PresenceService {
         }
     }
 
-    async fn audience(&self, user: UserId) -> StoreResult<Vec<UserId>> {
-        if self.is_visible(user).await? {
-            return self.ports.users.contacts(user).await;
-        }
-        Ok(Vec::new())
-    }
-
     /// Whether `viewer` is one of those who are told when `user` comes and goes.
     pub(crate) async fn is_told_to(&self, viewer: UserId, user: UserId) -> StoreResult<bool> {
-        Ok(self.is_visible(user).await?
+        let found = self.ports.users.find(&[user]).await?;
+        Ok(found.iter().any(is_visible)
             && self.ports.users.have_written_to(viewer, &[user]).await?.contains(&user))
     }
 
-    /// Whether `user` lets anyone know that he is here.
-    async fn is_visible(&self, user: UserId) -> StoreResult<bool> {
-        let found = self.ports.users.find(&[user]).await?;
-        let visible = |it: &User| !it.is_deleted() && it.privacy.last_seen != Visibility::Nobody;
-        Ok(found.first().is_some_and(visible))
-    }
-
-    /// Waits until what records last moments has ended, which it does not while there is a handle.
+    /// Waits until what records last moments, or reads, has ended, which it does not while there is a
+    /// handle.
     pub async fn crashed(&self) {
-        self.seen.closed().await;
+        tokio::select! {
+            () = self.seen.closed() => {}
+            () = self.audiences.crashed() => {}
+        }
     }
+}
+
+/// Whether somebody lets anyone know that he is here.
+fn is_visible(user: &User) -> bool {
+    !user.is_deleted() && user.privacy.last_seen != Visibility::Nobody
+}
+
+/// Those whom each has written to, if he lets them know.
+async fn audiences(users: &dyn UserStore, of: Vec<UserId>) -> StoreResult<Vec<Vec<UserId>>> {
+    let visible: HashSet<UserId> =
+        users.find(&of).await?.iter().filter(|it| is_visible(it)).map(|it| it.id).collect();
+    let asked: Vec<UserId> = of.iter().copied().filter(|id| visible.contains(id)).collect();
+    if asked.is_empty() {
+        return Ok(vec![Vec::new(); of.len()]);
+    }
+    let mut contacts: HashMap<_, _> =
+        asked.iter().copied().zip(users.contacts(&asked).await?).collect();
+    Ok(of.iter().map(|id| contacts.remove(id).unwrap_or_default()).collect())
 }
 
 /// Records when people were last seen, all that waits in one step.
@@ -244,7 +267,7 @@ mod tests {
         let mut users = MockUserStore::new();
         let privacy = Privacy { last_seen: visibility, read_receipts: true };
         users.expect_find().returning(move |_| Ok(vec![User { privacy, ..account(1) }]));
-        users.expect_contacts().returning(|_| Ok(vec![user(2), user(3)]));
+        users.expect_contacts().returning(|of| Ok(vec![vec![user(2), user(3)]; of.len()]));
         users
     }
 

@@ -1,5 +1,7 @@
 //! Tokens, devices, tickets: who is asking, and for how long.
 
+mod openings;
+
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use kith_domain::{
@@ -8,12 +10,13 @@ use kith_domain::{
 };
 use kith_ports::{
     AccessClaims, AccessTokens, Clock, Ids, RefreshClaims, RefreshTokens, Seals, SessionStore,
-    StoreError, Tally, TokenHash,
+    StoreError, StoreResult, Tally, TokenHash,
     live::{CloseReason, Dispatch, EventBus},
 };
 use moka::sync::Cache;
 use uuid::Uuid;
 
+pub use self::openings::Openings;
 use crate::{Error, Result};
 
 /// How long an access token lives.
@@ -143,20 +146,31 @@ impl Sessions {
     /// Who presents this access token. An ended session is refused at once on the node that ended
     /// it, and within a second on others.
     pub async fn authenticate(&self, token: &str) -> Result<Principal> {
-        let claims = self.ports.access.verify(token, self.ports.clock.now()).map_err(|error| {
-            Refusal::new(Code::Unauthenticated, format!("{error}: log in or refresh"))
-        })?;
-        let principal = Principal {
-            user_id: claims.user_id,
-            session_id: claims.session_id,
-            expires_at: claims.expires_at,
-        };
-        self.ensure_alive(&principal).await?;
+        let principal = self.identify(token)?;
+        let find = self.ports.store.find(principal.session_id);
+        let found = async { Ok(find.await?.map(|(session, _)| session)) };
+        self.ensure_alive(&principal, found).await?;
         Ok(principal)
     }
 
-    /// That the session of one who was authenticated a moment ago still lives.
-    pub async fn ensure_alive(&self, principal: &Principal) -> Result<()> {
+    /// Whose this access token is, whether or not his session still lives.
+    fn identify(&self, token: &str) -> Result<Principal> {
+        let claims = self.ports.access.verify(token, self.ports.clock.now()).map_err(|error| {
+            Refusal::new(Code::Unauthenticated, format!("{error}: log in or refresh"))
+        })?;
+        Ok(Principal {
+            user_id: claims.user_id,
+            session_id: claims.session_id,
+            expires_at: claims.expires_at,
+        })
+    }
+
+    /// That a session lives, which is looked for where it was not a moment ago.
+    async fn ensure_alive(
+        &self,
+        principal: &Principal,
+        found: impl Future<Output = StoreResult<Option<Session>>>,
+    ) -> Result<()> {
         let Principal { user_id, session_id, .. } = *principal;
         if self.ended.contains_key(&session_id) {
             return Err(session_over().into());
@@ -164,8 +178,8 @@ impl Sessions {
         if self.alive.get(&session_id) == Some(user_id) {
             return Ok(());
         }
-        match self.ports.store.find(session_id).await? {
-            Some((session, _))
+        match found.await? {
+            Some(session)
                 if session.user_id == user_id && !session.has_ended(self.ports.clock.now()) =>
             {
                 self.alive.insert(session_id, user_id);
@@ -268,8 +282,8 @@ impl Sessions {
         self.ports.seals.seal(TICKET, NOBODY, &ticket.encode())
     }
 
-    /// Who presents this ticket. It is good once.
-    pub async fn redeem(&self, ticket: &str) -> Result<Principal> {
+    /// Whose this ticket is, whether or not his session still lives. It is good once.
+    async fn redeem(&self, ticket: &str) -> Result<Principal> {
         let spent = || {
             Refusal::new(Code::Unauthenticated, "the ticket was used, has expired, or never was")
         };
@@ -286,7 +300,6 @@ impl Sessions {
         if uses > 1 || ends < self.ports.clock.now() {
             return Err(spent().into());
         }
-        self.ensure_alive(&principal).await?;
         Ok(principal)
     }
 }

@@ -1,22 +1,29 @@
 //! What changed for me since I was last here.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use kith_domain::{Code, Refusal, UserId, user::User};
-use kith_ports::{ConversationStore, SyncBody, SyncFrom, SyncRead, UserStore};
+use kith_ports::{
+    ConversationStore, StoreResult, SyncBody, SyncFrom, SyncRead, SyncRequest, UserStore,
+};
+use tokio_util::task::TaskTracker;
 
 use crate::{
     Result,
+    gather::Gather,
     messaging::Messaging,
     people::{People, Seen},
     receipts::Receipts,
 };
 
 /// Sync for one's own devices.
+///
+/// Of many that ask at once most have missed nothing: what is read for those is read together.
 #[derive(Clone)]
 pub struct SyncService {
     conversations: Arc<dyn ConversationStore>,
-    users: Arc<dyn UserStore>,
+    unchanged: Gather<SyncRequest, Option<SyncBody>>,
+    users: Gather<Vec<UserId>, Vec<User>>,
     people: People,
     messaging: Messaging,
     receipts: Receipts,
@@ -36,15 +43,25 @@ pub struct Synced {
 }
 
 impl SyncService {
-    /// Over these ports.
-    pub fn new(
+    /// Over these ports. What reads runs as tasks of `tasks`.
+    pub fn start(
         conversations: Arc<dyn ConversationStore>,
         users: Arc<dyn UserStore>,
         people: People,
         messaging: Messaging,
         receipts: Receipts,
+        tasks: &TaskTracker,
     ) -> Self {
-        Self { conversations, users, people, messaging, receipts }
+        let store = Arc::clone(&conversations);
+        let unchanged = Gather::start(tasks, move |asked: Vec<SyncRequest>| {
+            let store = Arc::clone(&store);
+            async move { store.unchanged(&asked).await }
+        });
+        let users = Gather::start(tasks, move |asked: Vec<Vec<UserId>>| {
+            let users = Arc::clone(&users);
+            async move { find(&*users, asked).await }
+        });
+        Self { conversations, unchanged, users, people, messaging, receipts }
     }
 
     /// What changed for `viewer` since `from`, at most `limit` conversations a page.
@@ -54,20 +71,31 @@ impl SyncService {
         from: Option<SyncFrom>,
         limit: usize,
     ) -> Result<Synced> {
-        let mut body = match self.conversations.sync(viewer, from, limit).await? {
-            SyncRead::Body(body) => *body,
-            SyncRead::Foreign => {
-                return Err(Refusal::new(
-                    Code::InvalidCursor,
-                    "the token is for a database that was replaced: sync anew without `since`",
-                )
-                .into());
-            }
-        };
+        let mut body = self.read(viewer, from, limit).await?;
         let users = self.people.seen_by(viewer, std::mem::take(&mut body.users)).await?;
-        let presence = self.people.profiles(viewer, &body.correspondents).await?;
-        let me = self.users.find(&[viewer]).await?.pop().ok_or_else(Refusal::not_found)?;
+        let named = body.correspondents.iter().copied().chain([viewer]).collect();
+        let mut named = self.users.ask(named).await?;
+        let place = named.iter().position(|user| user.id == viewer);
+        let me = named.remove(place.ok_or_else(Refusal::not_found)?);
+        let presence = self.people.unparted(viewer, named).await?;
         Ok(Synced { body, users, presence, me })
+    }
+
+    async fn read(&self, viewer: UserId, from: Option<SyncFrom>, limit: usize) -> Result<SyncBody> {
+        if let Some(from) = from.clone().filter(|from| from.resume.is_none()) {
+            let asked = SyncRequest { viewer, from, limit };
+            if let Some(body) = self.unchanged.ask(asked).await? {
+                return Ok(body);
+            }
+        }
+        match self.conversations.sync(viewer, from, limit).await? {
+            SyncRead::Body(body) => Ok(*body),
+            SyncRead::Foreign => Err(Refusal::new(
+                Code::InvalidCursor,
+                "the token is for a database that was replaced: sync anew without `since`",
+            )
+            .into()),
+        }
     }
 
     /// A sync token for now: everything before it that concerns `viewer` has been handed to the sockets.
@@ -76,10 +104,30 @@ impl SyncService {
         tokio::try_join!(self.messaging.fence(), self.receipts.fence(viewer))?;
         Ok(horizon)
     }
+
+    /// Waits until what reads has ended, which it does not while there is a handle.
+    pub async fn crashed(&self) {
+        tokio::select! {
+            () = self.unchanged.crashed() => {}
+            () = self.users.crashed() => {}
+        }
+    }
+}
+
+/// Those of each list who exist.
+async fn find(users: &dyn UserStore, asked: Vec<Vec<UserId>>) -> StoreResult<Vec<Vec<User>>> {
+    let mut ids: Vec<UserId> = asked.iter().flatten().copied().collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let found = users.find(&ids).await?;
+    let found: HashMap<UserId, User> = found.into_iter().map(|user| (user.id, user)).collect();
+    let of = |ids: &Vec<UserId>| ids.iter().filter_map(|id| found.get(id).cloned()).collect();
+    Ok(asked.iter().map(of).collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::future::join_all;
     use kith_domain::presence::Presence;
     use kith_ports::{
         MockConversationStore, MockMessageStore, MockReceiptStore, MockUserStore, StoreError,
@@ -116,11 +164,19 @@ mod tests {
             ReceiptOptions::default(),
         );
         let people = People::new(users.clone(), Arc::new(blocking(&[])), Arc::new(board));
-        SyncService::new(Arc::new(conversations), users, people, messaging, receipts)
+        SyncService::start(
+            Arc::new(conversations),
+            users,
+            people,
+            messaging,
+            receipts,
+            &TaskTracker::new(),
+        )
     }
 
     fn answering(read: impl Fn() -> SyncRead + Send + Sync + 'static) -> MockConversationStore {
         let mut conversations = MockConversationStore::new();
+        conversations.expect_unchanged().returning(|asked| Ok(vec![None; asked.len()]));
         conversations.expect_sync().returning(move |_, _, _| Ok(read()));
         conversations
     }
@@ -142,6 +198,39 @@ mod tests {
         let service = over(answering(|| SyncRead::Foreign), MockUserStore::new());
         let error = service.sync(user(1), Some(token()), 10).await.unwrap_err();
         assert_eq!(error.code(), Some(Code::InvalidCursor));
+    }
+
+    #[tokio::test]
+    async fn of_those_for_whom_nothing_changed_many_are_read_at_once() {
+        let mut users = MockUserStore::new();
+        users.expect_find().times(1..3).returning(|ids| {
+            Ok((1..=40).map(account).filter(|user| ids.contains(&user.id)).collect())
+        });
+        let mut conversations = MockConversationStore::new();
+        conversations.expect_unchanged().times(1..3).returning(|asked| {
+            let nothing = |it: &SyncRequest| {
+                assert_eq!((&it.from, it.limit), (&token(), 10));
+                match body(Vec::new(), vec![user(40)]) {
+                    SyncRead::Body(body) if it.viewer != user(7) => Some(*body),
+                    _ => None,
+                }
+            };
+            Ok(asked.iter().map(nothing).collect())
+        });
+        // Somebody has missed something, and reads it.
+        conversations.expect_sync().times(1).returning(|viewer, from, _| {
+            assert_eq!((viewer, from), (user(7), Some(token())));
+            Ok(body(vec![account(8)], Vec::new()))
+        });
+        let service = over(conversations, users);
+        let pages = (1..=30).map(|n| service.sync(user(n), Some(token()), 10));
+        for (page, n) in join_all(pages).await.into_iter().zip(1..) {
+            let page = page.unwrap();
+            assert_eq!(page.me.id, user(n));
+            let count = |people: &[Seen]| people.len();
+            let expected = if n == 7 { (1, 0) } else { (0, 1) };
+            assert_eq!((count(&page.users), count(&page.presence)), expected);
+        }
     }
 
     #[tokio::test]

@@ -4,9 +4,18 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 use kith_app::{
-    accounts::Accounts, blocks::Blocks, conversations::Conversations, invites::Invites,
-    limits::Rate, messaging::Messaging, people::People, presence::PresenceService,
-    receipts::Receipts, sessions::Sessions, sync::SyncService, typing::Typing,
+    accounts::Accounts,
+    blocks::Blocks,
+    conversations::Conversations,
+    invites::Invites,
+    limits::Rate,
+    messaging::Messaging,
+    people::People,
+    presence::PresenceService,
+    receipts::Receipts,
+    sessions::{Openings, Sessions},
+    sync::SyncService,
+    typing::Typing,
 };
 use kith_ports::{
     Clock, ConversationStore, Ids, Seals,
@@ -28,6 +37,8 @@ pub struct Services {
     pub accounts: Arc<Accounts>,
     /// Tokens and devices.
     pub sessions: Arc<Sessions>,
+    /// Sockets that are opened.
+    pub openings: Openings,
     /// Conversations and members.
     pub conversations: Conversations,
     /// Codes that let people in.
@@ -48,7 +59,7 @@ pub struct Services {
     pub presence: PresenceService,
     /// How many requests a person may make.
     pub requests: Rate,
-    /// Reads of conversations: topics for sockets, and the sign of life of the database.
+    /// Reads of conversations: the sign of life of the database.
     pub store: Arc<dyn ConversationStore>,
     /// Live delivery, the sockets' side.
     pub subscriptions: Arc<dyn Subscriptions>,
@@ -127,14 +138,15 @@ impl Context {
         self.services.messaging.forget_idle();
     }
 
-    /// Waits until a lane, or what ends typing or keeps when people were last seen, has ended, which
-    /// none does while the server runs.
+    /// Waits until one of the tasks of the use cases has ended, which none does while the server runs.
     pub async fn crashed(&self) {
         tokio::select! {
             () = self.services.messaging.crashed() => {}
             () = self.services.receipts.crashed() => {}
             () = self.services.typing.crashed() => {}
             () = self.services.presence.crashed() => {}
+            () = self.services.openings.crashed() => {}
+            () = self.services.sync.crashed() => {}
         }
     }
 

@@ -96,9 +96,9 @@ pub trait UserStore: Send + Sync {
     /// Records when people were last seen. Never moves a record back.
     async fn saw(&self, seen: &[(UserId, Timestamp)]) -> StoreResult<()>;
 
-    /// The people whom `id` has written to in a direct chat, without those whom he has blocked or who
-    /// have blocked him.
-    async fn contacts(&self, id: UserId) -> StoreResult<Vec<UserId>>;
+    /// The people whom each of `ids` has written to in a direct chat, without those whom he has blocked
+    /// or who have blocked him, in the order of `ids`.
+    async fn contacts(&self, ids: &[UserId]) -> StoreResult<Vec<Vec<UserId>>>;
 
     /// The people with whom `id` has a direct chat that holds a message, whoever wrote it, without
     /// those whom he has blocked or who have blocked him.
@@ -134,6 +134,9 @@ pub trait SessionStore: Send + Sync {
 
     /// A session and the hash of its living refresh token; ended ones too.
     async fn find(&self, id: SessionId) -> StoreResult<Option<(Session, TokenHash)>>;
+
+    /// Those of `ids` that exist; ended ones too.
+    async fn find_all(&self, ids: &[SessionId]) -> StoreResult<Vec<Session>>;
 
     /// Moves a session from generation `from` to `renewed.generation`, with the new token's hash.
     ///

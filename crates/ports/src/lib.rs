@@ -46,7 +46,7 @@ pub use reads::{
     Catalog, Changes, ConversationCard, ConversationStore, DirectoryCursor, HistoryPage,
     HistorySelector, InboxCursor, InboxFilter, Listing, MemberCursor, MemberMarks, MemberRow,
     MemberSnapshot, MessageCard, MessageContext, MessageStore, Page, Snapshot, SyncBody, SyncFrom,
-    SyncRead, SyncStage, SyncedConversation, Topic, Unread,
+    SyncRead, SyncRequest, SyncStage, SyncedConversation, Topic, Unread,
 };
 pub use receipts::{Advance, Advanced, Receipt, ReceiptStore};
 pub use tally::Tally;

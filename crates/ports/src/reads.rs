@@ -186,6 +186,17 @@ pub struct SyncFrom {
     pub resume: Option<(i64, SyncStage)>,
 }
 
+/// One who asks what changed for him.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncRequest {
+    /// Who asks.
+    pub viewer: UserId,
+    /// Since when.
+    pub from: SyncFrom,
+    /// How many conversations a page has at most.
+    pub limit: usize,
+}
+
 /// How far a paged sync got: the conversations come first, the people after them, each by id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SyncStage {
@@ -324,8 +335,8 @@ pub trait ConversationStore: Send + Sync {
     async fn snapshot(&self, id: ConversationId, users: &[UserId])
     -> StoreResult<Option<Snapshot>>;
 
-    /// The groups and channels of a member.
-    async fn topics(&self, member: UserId) -> StoreResult<Vec<Topic>>;
+    /// The groups and channels of each of `members`, in their order.
+    async fn topics(&self, members: &[UserId]) -> StoreResult<Vec<Vec<Topic>>>;
 
     /// What changed since `since`, at most `limit` changes, for one who is a member.
     ///
@@ -353,6 +364,12 @@ pub trait ConversationStore: Send + Sync {
         from: Option<SyncFrom>,
         limit: usize,
     ) -> StoreResult<SyncRead>;
+
+    /// The syncs of those for whom nothing changed, in the order of `asked`, each whole on one page.
+    ///
+    /// `None` where something may have changed, or there is more than a page holds, or the store does
+    /// not tell it of many together: then [`sync`](Self::sync) does.
+    async fn unchanged(&self, asked: &[SyncRequest]) -> StoreResult<Vec<Option<SyncBody>>>;
 
     /// A sync token for now: every transaction below it has ended.
     async fn horizon(&self) -> StoreResult<SyncFrom>;

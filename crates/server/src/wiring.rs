@@ -12,7 +12,7 @@ use kith_app::{
     people::People,
     presence::{self, PresenceService},
     receipts::{self, ReceiptOptions, Receipts},
-    sessions::{self, Sessions},
+    sessions::{self, Openings, Sessions},
     sync::SyncService,
     typing::{self, Typing, TypingOptions},
 };
@@ -115,12 +115,19 @@ pub(crate) fn services(
             people.clone(),
             presence.clone(),
         ),
-        sync: SyncService::new(
+        sync: SyncService::start(
             stores.conversations.clone(),
             stores.users,
             people.clone(),
             messaging.clone(),
             receipts.clone(),
+            tasks,
+        ),
+        openings: Openings::start(
+            sessions.clone(),
+            stores.sessions,
+            stores.conversations.clone(),
+            tasks,
         ),
         sessions,
         conversations,

@@ -257,7 +257,7 @@ async fn a_wrong_password_changes_and_erases_nothing() {
 async fn without_a_password_only_a_fresh_login_erases() {
     let mut mocks = Mocks::default();
     mocks.sessions.expect_find().returning(|_| Ok(Some((session(1, 1), TokenHash([0; 32])))));
-    mocks.conversations.expect_topics().returning(|_| Ok(Vec::new()));
+    mocks.conversations.expect_topics().returning(|of| Ok(vec![Vec::new(); of.len()]));
     mocks.users.expect_erase().times(1).returning(|_, _| Ok(vec![session_id(1)]));
     mocks.users.expect_find().returning(|_| Ok(Vec::new()));
     let clock = mocks.clock.clone();
@@ -308,7 +308,7 @@ async fn told_when_seen_by(before: Visibility, after: Visibility, here: bool) ->
     let mut mocks = Mocks::default();
     mocks.users.expect_update().returning(move |_, _| Ok(Some(showing(after))));
     mocks.users.expect_acquaintances().returning(|_| Ok(Vec::new()));
-    mocks.users.expect_contacts().returning(|_| Ok(vec![user(2)]));
+    mocks.users.expect_contacts().returning(|of| Ok(vec![vec![user(2)]; of.len()]));
     let mut changed = false;
     mocks.users.expect_find().returning(move |_| {
         let now = if std::mem::replace(&mut changed, true) { after } else { before };

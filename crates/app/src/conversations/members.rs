@@ -173,7 +173,7 @@ impl Conversations {
     /// Leaves every group and channel, for ever: where `me` is the last owner, the oldest admin
     /// inherits, else the oldest member.
     pub(crate) async fn leave_all(&self, me: UserId) -> Result<()> {
-        for topic in self.ports.store.topics(me).await? {
+        for topic in self.ports.store.topics(&[me]).await?.concat() {
             let address = Address::from(topic.conversation_id);
             let left = self.leave(me, address).await;
             match left {

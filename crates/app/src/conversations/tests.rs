@@ -303,12 +303,12 @@ async fn a_group_of_unknown_people_is_not_made() {
 async fn an_erased_owners_group_passes_to_the_oldest_admin() {
     let mut store = a_group(&[(1, Role::Owner), (2, Role::Member), (3, Role::Admin)]);
     store.expect_topics().returning(|_| {
-        Ok(vec![Topic {
+        Ok(vec![vec![Topic {
             conversation_id: group_id(),
             member_epoch: head().member_epoch,
             version: head().version,
             last_seq: head().last_seq,
-        }])
+        }]])
     });
     store.expect_members().returning(|_, _, _, _| {
         let items = vec![row(1, Role::Owner), row(2, Role::Member), row(3, Role::Admin)];

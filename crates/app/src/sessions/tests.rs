@@ -1,7 +1,11 @@
 use std::sync::Mutex;
 
-use kith_ports::{MockAccessTokens, MockRefreshTokens, MockSessionStore, TokenError};
+use kith_domain::ConversationId;
+use kith_ports::{
+    MockAccessTokens, MockConversationStore, MockRefreshTokens, MockSessionStore, TokenError, Topic,
+};
 use kith_testkit::{FixedClock, SequentialIds};
+use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::fixtures::{Counts, PlainSeals, Recorder, session, session_id, user};
@@ -197,16 +201,59 @@ async fn a_ticket_is_good_once_and_not_after_its_session() {
     let mut store = at_generation(1);
     store.expect_revoke().returning(|_, _, _| Ok(true));
     let (sessions, _, clock) = over(store);
-    let principal = sessions.authenticate("good").await.unwrap();
+    let (sessions, openings) = opening(sessions);
+    let principal = openings.authenticate("good").await.unwrap();
     let ticket = sessions.ticket(principal);
-    assert_eq!(sessions.redeem(&ticket).await.unwrap(), principal);
-    assert!(sessions.redeem(&ticket).await.is_err());
+    assert_eq!(openings.redeem(&ticket).await.unwrap(), principal);
+    assert!(openings.redeem(&ticket).await.is_err());
     let unused = sessions.ticket(principal);
     clock.advance(TICKET_LIFETIME + Duration::from_secs(1));
     for bad in [unused.as_str(), "", "another"] {
-        assert!(sessions.redeem(bad).await.is_err());
+        assert!(openings.redeem(bad).await.is_err());
     }
     let late = sessions.ticket(principal);
     sessions.end(user(1), session_id(1)).await.unwrap();
-    assert!(sessions.redeem(&late).await.is_err());
+    assert!(openings.redeem(&late).await.is_err());
+}
+
+/// Sockets over a store that has the session 1.
+fn opening(sessions: Sessions) -> (Arc<Sessions>, Openings) {
+    let mut conversations = MockConversationStore::new();
+    let mut store = MockSessionStore::new();
+    store.expect_find_all().returning(|asked| {
+        Ok(asked.contains(&session_id(1)).then(|| session(1, 1)).into_iter().collect())
+    });
+    conversations.expect_topics().returning(|of| {
+        let conversation_id = ConversationId::direct(user(1), user(2));
+        let topic = Topic { conversation_id, member_epoch: 1, version: 1, last_seq: 1 };
+        Ok(vec![vec![topic]; of.len()])
+    });
+    let sessions = Arc::new(sessions);
+    let openings = Openings::start(
+        sessions.clone(),
+        Arc::new(store),
+        Arc::new(conversations),
+        &TaskTracker::new(),
+    );
+    (sessions, openings)
+}
+
+#[tokio::test]
+async fn a_socket_begins_with_what_a_living_session_may_hear() {
+    let mut store = MockSessionStore::new();
+    store.expect_revoke().returning(|_, _, _| Ok(true));
+    let (sessions, ..) = over(store);
+    let (sessions, openings) = opening(sessions);
+    assert_eq!(openings.authenticate("old").await.unwrap_err().code(), Some(Code::Unauthenticated));
+    let principal = openings.authenticate("good").await.unwrap();
+    let others = (2..100).map(|n| Principal { session_id: session_id(n), ..principal });
+    assert_eq!(openings.topics(&principal).await.unwrap().len(), 1);
+    // Of nobody else is there a session.
+    for other in others {
+        let refused = openings.topics(&other).await.unwrap_err();
+        assert_eq!(refused.code(), Some(Code::Unauthenticated));
+    }
+    sessions.end(user(1), session_id(1)).await.unwrap();
+    let refused = openings.topics(&principal).await.unwrap_err();
+    assert_eq!(refused.code(), Some(Code::Unauthenticated));
 }

@@ -126,8 +126,7 @@ impl Driver {
         let topics = self.context.run(async move {
             // The session may have ended between the check of the token and the attachment; from
             // here on the hub says so.
-            context.services.sessions.ensure_alive(&principal).await?;
-            Ok(context.services.store.topics(user).await?)
+            context.services.openings.topics(&principal).await
         });
         let mut topics = topics.await.map_err(|problem| failed(&problem))?;
         if let Some(only) = self.socket.only {

@@ -130,15 +130,15 @@ impl Visitor {
     ) -> Result<HttpResponse, Problem> {
         let Self { request, address: ClientIp(address), query, worker } = self;
         allow_origin(&request, &context)?;
+        // Before a ticket is used up: with it, one comes in elsewhere.
+        refuse_while_stopping(&context)?;
         let principal = authenticate(&context, credential(&request, query)).await?;
         if let Some(only) = only {
             let (inside, user) = (Arc::clone(&context), principal.user_id);
             let member = async move { inside.services.conversations.card(user, only.into()).await };
             context.run(member).await?;
         }
-        if context.stop.is_cancelled() {
-            return Err(kith_app::Error::Overloaded.into());
-        }
+        refuse_while_stopping(&context)?;
         let place = context.counts.enter(principal.user_id, address).ok_or_else(|| Problem {
             detail: "as many sockets are open as one person or address may have: close one first"
                 .into(),
@@ -146,6 +146,13 @@ impl Visitor {
         })?;
         upgrade(context, &request, payload, principal, only, worker, place)
     }
+}
+
+fn refuse_while_stopping(context: &Context) -> Result<(), Problem> {
+    if context.stop.is_cancelled() {
+        return Err(kith_app::Error::Overloaded.into());
+    }
+    Ok(())
 }
 
 /// Answers the upgrade and starts the socket's driver.
@@ -222,8 +229,8 @@ async fn authenticate(
     context
         .run(async move {
             match credential {
-                Credential::Token(token) => inside.services.sessions.authenticate(&token).await,
-                Credential::Ticket(ticket) => inside.services.sessions.redeem(&ticket).await,
+                Credential::Token(token) => inside.services.openings.authenticate(&token).await,
+                Credential::Ticket(ticket) => inside.services.openings.redeem(&ticket).await,
             }
         })
         .await

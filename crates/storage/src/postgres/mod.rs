@@ -77,6 +77,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod unchanged;
 mod upkeep;
 
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};

@@ -45,6 +45,7 @@ mod stores;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod unchanged;
 
 use std::{path::Path, sync::Arc};
 

@@ -1,5 +1,7 @@
 //! Who has to do with whom: chats, rooms they share, blocks between them.
 
+use std::collections::HashMap;
+
 use diesel::{dsl::case_when, prelude::*, sql_types::Bool};
 use kith_domain::{ConversationId, UserId, conversation::Kind};
 
@@ -12,23 +14,37 @@ use crate::{
     types::Key,
 };
 
+/// The two of a direct chat.
+type Pair = (Option<Key>, Option<Key>);
+
 #[either]
-pub(super) async fn contacts(connection: &mut Connection, id: UserId) -> Work<Vec<UserId>> {
-    let key = Key::from(id);
+pub(super) async fn contacts(
+    connection: &mut Connection,
+    ids: &[UserId],
+) -> Work<Vec<Vec<UserId>>> {
+    let keys: Vec<Key> = ids.iter().copied().map(Key::from).collect();
     let written = messages::table
         .filter(messages::conversation_id.eq(conversations::id))
-        .filter(messages::sender_id.eq(key))
+        .filter(messages::sender_id.eq(members::user_id))
         // A column of the index alone: with any other, the conversation would be walked through.
         .select(messages::seq);
-    let pairs: Vec<(Option<Key>, Option<Key>)> = members::table
+    let pairs: Vec<(Key, Pair)> = members::table
         .inner_join(conversations::table.on(conversations::id.eq(members::conversation_id)))
-        .filter(members::user_id.eq(key))
+        .filter(members::user_id.eq_any(keys))
         .filter(conversations::user_a.is_not_null())
         .filter(diesel::dsl::exists(written))
-        .select((conversations::user_a, conversations::user_b))
+        .select((members::user_id, (conversations::user_a, conversations::user_b)))
         .load(connection)
         .await?;
-    without_blocks(connection, id, peers(pairs, key)).await
+    let partings = blocks::partings(connection, ids).await?;
+    let mut contacts: HashMap<UserId, Vec<UserId>> = HashMap::new();
+    for (id, pair) in pairs {
+        let others = peers(vec![pair], id);
+        let id = id.into();
+        let others = others.into_iter().filter(|other| !partings.contains(&(id, *other)));
+        contacts.entry(id).or_default().extend(others);
+    }
+    Ok(ids.iter().map(|id| contacts.get(id).cloned().unwrap_or_default()).collect())
 }
 
 /// Those of `others` whom `id` has not blocked, and who have not blocked him.
@@ -38,8 +54,8 @@ async fn without_blocks(
     id: UserId,
     mut others: Vec<UserId>,
 ) -> Work<Vec<UserId>> {
-    let parted = blocks::parted_from(connection, id).await?;
-    others.retain(|other| !parted.contains(other));
+    let partings = blocks::partings(connection, &[id]).await?;
+    others.retain(|other| !partings.contains(&(id, *other)));
     Ok(others)
 }
 
@@ -91,7 +107,7 @@ pub(super) async fn have_written_to(
         .filter(messages::sender_id.nullable().eq(other))
         // A column of the index alone, as above.
         .select(messages::seq);
-    let pairs: Vec<(Option<Key>, Option<Key>)> = conversations::table
+    let pairs: Vec<Pair> = conversations::table
         .filter(conversations::id.eq_any(chats))
         .filter(diesel::dsl::exists(written))
         .select((conversations::user_a, conversations::user_b))
@@ -101,7 +117,7 @@ pub(super) async fn have_written_to(
 }
 
 /// The others of the pairs of direct chats.
-fn peers(pairs: Vec<(Option<Key>, Option<Key>)>, own: Key) -> Vec<UserId> {
+fn peers(pairs: Vec<Pair>, own: Key) -> Vec<UserId> {
     pairs
         .into_iter()
         .filter_map(|(a, b)| if a == Some(own) { b } else { a })

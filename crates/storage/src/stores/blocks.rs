@@ -165,13 +165,20 @@ pub(super) async fn blocked_among(
     Ok(found.into_iter().map(Into::into).collect())
 }
 
-/// All those whom `me` has blocked, or who have blocked him.
+/// Each of `people` with each of those whom he has blocked, or who have blocked him.
 #[either]
-pub(super) async fn parted_from(connection: &mut Connection, me: UserId) -> Work<HashSet<UserId>> {
-    let me = Key::from(me);
-    let by_me = blocks::table.filter(blocks::user_id.eq(me)).select(blocks::blocked_id);
-    let by_them = blocks::table.filter(blocks::blocked_id.eq(me)).select(blocks::user_id);
-    let mut all: Vec<Key> = by_me.load(connection).await?;
-    all.extend(by_them.load::<Key>(connection).await?);
-    Ok(all.into_iter().map(Into::into).collect())
+pub(super) async fn partings(
+    connection: &mut Connection,
+    people: &[UserId],
+) -> Work<HashSet<(UserId, UserId)>> {
+    let people: Vec<Key> = people.iter().copied().map(Key::from).collect();
+    let by_them = blocks::table
+        .filter(blocks::user_id.eq_any(&people))
+        .select((blocks::user_id, blocks::blocked_id));
+    let of_them = blocks::table
+        .filter(blocks::blocked_id.eq_any(&people))
+        .select((blocks::blocked_id, blocks::user_id));
+    let mut all: Vec<(Key, Key)> = by_them.load(connection).await?;
+    all.extend(of_them.load::<(Key, Key)>(connection).await?);
+    Ok(all.into_iter().map(|(one, other)| (one.into(), other.into())).collect())
 }

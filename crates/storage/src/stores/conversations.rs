@@ -1,5 +1,7 @@
 //! Reads of conversations and members.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use diesel::{dsl::sql, prelude::*, sql_types::Bool};
 use kith_domain::{
@@ -9,7 +11,7 @@ use kith_domain::{
 use kith_ports::{
     Catalog, Changes, ConversationCard, ConversationStore, DirectoryCursor, InboxCursor,
     InboxFilter, Listing, MemberCursor, MemberRow as Member, MemberSnapshot, Page, Snapshot,
-    StoreError, StoreResult, SyncFrom, SyncRead, Topic,
+    StoreError, StoreResult, SyncBody, SyncFrom, SyncRead, SyncRequest, Topic,
 };
 
 use super::{
@@ -20,6 +22,7 @@ use super::{
     either,
     store::horizon,
     sync::sync,
+    unchanged,
 };
 use crate::{
     failure::Work,
@@ -91,8 +94,9 @@ impl ConversationStore for Store {
         snapshot!(self, snapshot(id, &users))
     }
 
-    async fn topics(&self, member: UserId) -> StoreResult<Vec<Topic>> {
-        query!(self, topics(member))
+    async fn topics(&self, members: &[UserId]) -> StoreResult<Vec<Vec<Topic>>> {
+        let members = members.to_vec();
+        query!(self, topics(&members))
     }
 
     async fn changes(
@@ -112,6 +116,10 @@ impl ConversationStore for Store {
         limit: usize,
     ) -> StoreResult<SyncRead> {
         snapshot!(self, sync(viewer, from, limit))
+    }
+
+    async fn unchanged(&self, asked: &[SyncRequest]) -> StoreResult<Vec<Option<SyncBody>>> {
+        unchanged::of_many(self, asked.to_vec()).await
     }
 
     async fn horizon(&self) -> StoreResult<SyncFrom> {
@@ -151,23 +159,28 @@ async fn members_named(
 }
 
 #[either]
-async fn topics(connection: &mut Connection, member: UserId) -> Work<Vec<Topic>> {
-    let rows: Vec<(Key, i64, i64, i64)> = memberships()
-        .filter(members::user_id.eq(Key::from(member)))
+async fn topics(connection: &mut Connection, of: &[UserId]) -> Work<Vec<Vec<Topic>>> {
+    let keys: Vec<Key> = of.iter().copied().map(Key::from).collect();
+    let rows: Vec<(Key, Key, i64, i64, i64)> = memberships()
+        .filter(members::user_id.eq_any(keys))
         .filter(is_current())
         .filter(conversations::user_a.is_null())
-        .select((members::conversation_id, heads::member_epoch, heads::version, heads::last_seq))
+        .select((
+            members::user_id,
+            members::conversation_id,
+            heads::member_epoch,
+            heads::version,
+            heads::last_seq,
+        ))
         .load(connection)
         .await?;
-    Ok(rows
-        .into_iter()
-        .map(|(id, member_epoch, version, last_seq)| Topic {
-            conversation_id: id.into(),
-            member_epoch,
-            version,
-            last_seq,
-        })
-        .collect())
+    let mut topics: HashMap<UserId, Vec<Topic>> = HashMap::new();
+    for (member, id, member_epoch, version, last_seq) in rows {
+        let topic = Topic { conversation_id: id.into(), member_epoch, version, last_seq };
+        topics.entry(member.into()).or_default().push(topic);
+    }
+    // One with several devices may be asked for more than once.
+    Ok(of.iter().map(|member| topics.get(member).cloned().unwrap_or_default()).collect())
 }
 
 /// A conversation with its head and when it was deleted; deleted ones too.

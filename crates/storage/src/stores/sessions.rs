@@ -29,6 +29,11 @@ impl SessionStore for Store {
         query!(self, find(id))
     }
 
+    async fn find_all(&self, ids: &[SessionId]) -> StoreResult<Vec<Session>> {
+        let ids: Vec<Key> = ids.iter().copied().map(Key::from).collect();
+        query!(self, find_all(ids))
+    }
+
     async fn renew(&self, from: u32, renewed: Session, token_hash: TokenHash) -> StoreResult<()> {
         transact!(self, renew(from, SessionRow::new(renewed, token_hash)))
     }
@@ -85,6 +90,16 @@ async fn find(connection: &mut Connection, id: SessionId) -> Work<Option<(Sessio
     let Some(row) = row else { return Ok(None) };
     let token_hash = row.token_hash()?;
     Ok(Some((row.try_into()?, token_hash)))
+}
+
+#[either]
+async fn find_all(connection: &mut Connection, ids: Vec<Key>) -> Work<Vec<Session>> {
+    let rows: Vec<SessionRow> = sessions::table
+        .filter(sessions::id.eq_any(ids))
+        .select(SessionRow::as_select())
+        .load(connection)
+        .await?;
+    Ok(rows.into_iter().map(Session::try_from).collect::<Result<_, StoreError>>()?)
 }
 
 #[either]

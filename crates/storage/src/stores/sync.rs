@@ -34,7 +34,7 @@ const BEGINNING: i64 = 0;
 
 /// How many people a page brings that brings `limit` conversations. They are shorter, and each page of
 /// them begins with a look at all; but the smallest page has one of each.
-const fn people_of(limit: usize) -> usize {
+pub(crate) const fn people_of(limit: usize) -> usize {
     limit.saturating_mul(8).saturating_sub(7)
 }
 

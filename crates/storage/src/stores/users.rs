@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// How many members a small conversation has at most, as the column has it.
-pub(super) const MOST_OF_SMALL: i32 = SMALL.cast_signed();
+pub(crate) const MOST_OF_SMALL: i32 = SMALL.cast_signed();
 
 statement! {
     /// Says that something of each small conversation of a member is another, though not what its
@@ -113,8 +113,9 @@ impl UserStore for Store {
         transact!(self, saw(&seen))
     }
 
-    async fn contacts(&self, id: UserId) -> StoreResult<Vec<UserId>> {
-        snapshot!(self, contacts(id))
+    async fn contacts(&self, ids: &[UserId]) -> StoreResult<Vec<Vec<UserId>>> {
+        let ids = ids.to_vec();
+        snapshot!(self, contacts(&ids))
     }
 
     async fn correspondents(&self, id: UserId) -> StoreResult<Vec<UserId>> {

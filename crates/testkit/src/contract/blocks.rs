@@ -74,7 +74,7 @@ pub async fn those_who_have_parted_are_no_contacts(stores: Stores) {
     }
     let users = &world.stores.users;
     let of = async |id| {
-        let mut contacts = users.contacts(id).await.unwrap();
+        let mut contacts = users.contacts(&[id]).await.unwrap().remove(0);
         let mut correspondents = users.correspondents(id).await.unwrap();
         let mut written = users.have_written_to(id, &p).await.unwrap();
         contacts.sort();

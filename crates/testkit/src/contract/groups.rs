@@ -325,7 +325,7 @@ pub async fn a_deleted_group_is_gone_for_all(stores: Stores) {
     assert!(history.is_none());
     assert!(stores.messages.message(p[1], message.id).await.unwrap().is_none());
     assert!(stores.messages.sent_by(p[1], None, 9).await.unwrap().is_empty());
-    assert!(stores.conversations.topics(p[0]).await.unwrap().is_empty());
+    assert!(stores.conversations.topics(&[p[0]]).await.unwrap()[0].is_empty());
     for sender in [p[0], p[1]] {
         assert_eq!(refused(world.apply(send_to(id, 1, sender, "?")).await), Code::NotAMember);
     }
@@ -400,9 +400,11 @@ pub async fn topics_are_groups_and_channels(stores: Stores) {
     for id in [group, channel] {
         expected.push((id, world.head(id).await.1.member_epoch));
     }
-    let topics = world.stores.conversations.topics(p[1]).await.unwrap();
+    let topics = world.stores.conversations.topics(&[p[1], p[1]]).await.unwrap();
+    assert_eq!(topics[0], topics[1]);
+    let topics = &topics[0];
     let mut found: Vec<_> =
-        topics.into_iter().map(|topic| (topic.conversation_id, topic.member_epoch)).collect();
+        topics.iter().map(|topic| (topic.conversation_id, topic.member_epoch)).collect();
     found.sort();
     expected.sort();
     assert_eq!(found, expected);

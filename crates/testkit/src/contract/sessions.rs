@@ -26,7 +26,9 @@ pub async fn a_session_is_stored_whole(stores: Stores) {
     for session in [session(10, people[0]), bare] {
         sessions.create(session.clone(), token_hash(7), password_hash(1)).await.unwrap();
         let found = sessions.find(session.id).await.unwrap();
-        assert_eq!(found, Some((session, token_hash(7))));
+        assert_eq!(found, Some((session.clone(), token_hash(7))));
+        let found = sessions.find_all(&[session.id, session_id(99)]).await.unwrap();
+        assert_eq!(found, [session]);
     }
     assert_eq!(sessions.find(session_id(99)).await.unwrap(), None);
 }

@@ -13,7 +13,7 @@ use kith_domain::{
 };
 use kith_ports::{
     Advance, Advanced, ConversationCard, HistoryPage, HistorySelector, MessageCard, Receipt,
-    SyncBody, SyncFrom, SyncRead, SyncedConversation,
+    SyncBody, SyncFrom, SyncRead, SyncRequest, SyncedConversation,
     log::{Applied, Change, Command, MemberChanged, React, Rejected},
 };
 
@@ -294,11 +294,43 @@ impl World {
     /// A page of a sync.
     pub async fn sync(&self, viewer: UserId, from: Option<SyncFrom>, limit: usize) -> SyncBody {
         (self.stores.settled)().await;
+        let unchanged = match from.clone() {
+            Some(from) => self.unchanged(viewer, from, limit).await,
+            None => None,
+        };
         match self.stores.conversations.sync(viewer, from, limit).await.unwrap() {
-            SyncRead::Body(body) => *body,
+            SyncRead::Body(body) => {
+                if let Some(unchanged) = unchanged {
+                    assert_same_page(&unchanged, &body);
+                }
+                *body
+            }
             SyncRead::Foreign => panic!("expected a page of a sync, found it foreign"),
         }
     }
+
+    /// The sync of one for whom nothing changed, told beside that of one who has seen nothing yet.
+    pub async fn unchanged(
+        &self,
+        viewer: UserId,
+        from: SyncFrom,
+        limit: usize,
+    ) -> Option<SyncBody> {
+        let anew = SyncFrom { since: 0, resume: None, ..from.clone() };
+        let asked = [from, anew].map(|from| SyncRequest { viewer, from, limit });
+        let told = self.stores.conversations.unchanged(&asked).await.unwrap();
+        let [told, _]: [_; 2] = told.try_into().unwrap();
+        told
+    }
+}
+
+/// That a sync tells what was told of it together with others'.
+#[track_caller]
+fn assert_same_page(unchanged: &SyncBody, page: &SyncBody) {
+    let nothing = page.conversations.is_empty() && page.removed.is_empty() && page.users.is_empty();
+    assert!(nothing && !page.has_more, "something changed: {page:?}");
+    assert_eq!(unchanged.correspondents, page.correspondents);
+    assert_eq!(unchanged.blocks, page.blocks);
 }
 
 /// The message of an outcome that must be a new one.

@@ -108,6 +108,6 @@ async fn a_host_that_says_nothing_is_passed_over() {
     let both = second.replacen('@', &format!("@{host},"), 1);
     let store = Postgres::open(&both, options(1, 1)).await.unwrap();
     store.register(build::account(1)).await.unwrap();
-    assert_eq!(store.contacts(user_id(1)).await.unwrap(), []);
+    assert_eq!(store.contacts(&[user_id(1)]).await.unwrap(), [[]]);
     silent.resume();
 }

@@ -108,7 +108,7 @@ async fn use_everything(sqlite: &Sqlite, group: ConversationId, chat: Conversati
     UserStore::search(sqlite, "us", Some(UserCursor(String::from("user_1"))), 5).await.unwrap();
     sqlite.update(one, ProfilePatch::default()).await.unwrap();
     sqlite.saw(&[(one, at(1))]).await.unwrap();
-    sqlite.contacts(one).await.unwrap();
+    sqlite.contacts(&[one]).await.unwrap();
     sqlite.correspondents(one).await.unwrap();
     sqlite.acquaintances(one).await.unwrap();
     sqlite.have_written_to(one, &[two, three]).await.unwrap();
@@ -168,7 +168,7 @@ async fn use_everything(sqlite: &Sqlite, group: ConversationId, chat: Conversati
         sqlite.members(one, group, after, 10).await.unwrap().unwrap();
     }
     sqlite.members_named(group, &[one, two]).await.unwrap();
-    sqlite.topics(one).await.unwrap();
+    sqlite.topics(&[one]).await.unwrap();
     sqlite.changes(one, group, 1, 10).await.unwrap().unwrap();
     let SyncRead::Body(first) = sqlite.sync(one, None, 10).await.unwrap() else { panic!() };
     sqlite.update(two, ProfilePatch::default()).await.unwrap();

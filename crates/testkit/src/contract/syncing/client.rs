@@ -10,7 +10,7 @@ use kith_domain::{
     user::User,
 };
 use kith_ports::{
-    ConversationCard, HistorySelector, MemberMarks, MemberRow, MessageCard, SyncFrom, SyncRead,
+    ConversationCard, HistorySelector, MemberMarks, MemberRow, MessageCard, SyncFrom,
     SyncedConversation,
 };
 
@@ -106,8 +106,7 @@ impl Client {
 
     /// Loads one page. `true` if the sync has more.
     pub(super) async fn sync_page(&mut self, world: &World, limit: u64) -> bool {
-        let read = world.stores.conversations.sync(self.user, self.from.take(), size(limit)).await;
-        let SyncRead::Body(body) = read.unwrap() else { panic!("the token is of this database") };
+        let body = world.sync(self.user, self.from.take(), size(limit)).await;
         let told: BTreeSet<_> =
             body.conversations.iter().map(|it| it.card.conversation.id).collect();
         assert!(body.removed.iter().all(|id| !told.contains(id)), "an id is in one list only");

@@ -10,7 +10,8 @@ use kith_domain::{
 };
 use kith_ports::{
     ConversationStore, HistorySelector, InboxCursor, InboxFilter, LoginName, MemberCursor,
-    MessageStore as _, SessionStore, SyncFrom, SyncRead, SyncStage, UserCursor, UserStore,
+    MessageStore as _, SessionStore, SyncFrom, SyncRead, SyncRequest, SyncStage, UserCursor,
+    UserStore,
     log::{Applied, Change, Command, ConversationLog as _, Open, Send},
 };
 use kith_testkit::build::{
@@ -86,7 +87,8 @@ pub(super) async fn read(meter: &mut Meter, store: &Postgres) {
 
     // Each of his places is looked at: with its conversation and head, some four pages each.
     let most = 70_000;
-    let topics = meter.measure("topics, 5,002", most, store.topics(one())).await.unwrap();
+    let topics =
+        meter.measure("topics, 5,002", most, store.topics(&[one()])).await.unwrap().remove(0);
     assert_eq!(topics.len(), 1_002);
     let default = InboxFilter::default();
     let page = store.inbox(one(), default, None, 50);
@@ -123,6 +125,7 @@ pub(super) async fn sync(meter: &mut Meter, store: &Postgres) {
     assert!(nothing.conversations.is_empty() && nothing.correspondents.len() > 90);
     let label = "sync, nothing new, people";
     meter.measure(label, 75_000, page(store, Some(nothing.next))).await;
+    of_many(meter, store, &now).await;
     let mut body = meter.measure("first sync, first page", 6_000, page(store, None)).await;
     let mut pages = 1;
     // The people are more than 5,000, whose pages are all alike.
@@ -142,6 +145,23 @@ pub(super) async fn sync(meter: &mut Meter, store: &Postgres) {
     store.update(user_id(3), patch).await.unwrap();
     let body = meter.measure("sync, two things new", 195_000, page(store, Some(now))).await;
     assert_eq!((body.conversations.len(), body.users.len()), (1, 1));
+}
+
+/// What a node reads for those who come all at once.
+async fn of_many(meter: &mut Meter, store: &Postgres, now: &SyncFrom) {
+    let many: Vec<_> = (30_001..30_201).map(user_id).collect();
+    let sessions: Vec<_> = (1..=200).map(session_id).collect();
+    let found = SessionStore::find_all(store, &sessions);
+    assert_eq!(meter.measure("find 200 sessions", 1_000, found).await.unwrap().len(), 200);
+    let topics = meter.measure("topics of 200", 30_000, store.topics(&many)).await.unwrap();
+    assert_eq!(topics.len(), 200);
+    meter.measure("contacts of 200", 30_000, store.contacts(&many)).await.unwrap();
+    let asked = |viewer| SyncRequest { viewer, from: now.clone(), limit: 16 };
+    let asked: Vec<_> = many.into_iter().map(asked).collect();
+    for _ in 0..7 {
+        let told = meter.measure("unchanged, 200", 60_000, store.unchanged(&asked)).await.unwrap();
+        assert!(told.iter().all(Option::is_some));
+    }
 }
 
 /// Accounts and sessions.
@@ -176,7 +196,13 @@ pub(super) async fn accounts(meter: &mut Meter, store: &Postgres) {
     let written = store.have_written_to(one(), &owners);
     meter.measure("have_written_to, 50", 500, written).await.unwrap();
     for (label, people) in [
-        ("contacts", meter.measure("contacts", 90_000, store.contacts(one())).await),
+        (
+            "contacts",
+            meter
+                .measure("contacts", 90_000, store.contacts(&[one()]))
+                .await
+                .map(|mut it| it.remove(0)),
+        ),
         (
             "correspondents",
             meter.measure("correspondents", 90_000, store.correspondents(one())).await,

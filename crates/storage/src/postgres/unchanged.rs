@@ -1,0 +1,125 @@
+//! For whom nothing changed: told of many in one look, as when a node has ended and all its clients
+//! come to another.
+
+use std::collections::HashMap;
+
+use diesel::sql_types::{Array, BigInt, Integer, SmallInt};
+use diesel_async::RunQueryDsl;
+use kith_domain::{UserId, conversation::Kind};
+use kith_ports::{StoreResult, SyncBody, SyncRequest};
+
+use super::{
+    Backend, Connection, Postgres, store,
+    stores::{sync::people_of, users::MOST_OF_SMALL},
+};
+use crate::{
+    failure::Work,
+    rows::kind_number,
+    statement::statement,
+    types::{Key, sql::Id},
+};
+
+statement! {
+    /// Finds those for whom nothing changed since, with whom each has direct chats that hold a message,
+    /// and whom he has blocked.
+    ///
+    /// What is not his any more, or hidden, counts as the rest does: a sync tells what it means to him.
+    /// Profiles count from the earliest of all moments on; where very many changed, they are not
+    /// looked through. The other end of their range makes the planner expect little, as it mostly is.
+    Unchanged {
+        viewers: Vec<Key>,
+        since: Vec<i64>,
+        earliest: i64,
+        latest: i64,
+        small: i32,
+        channel: i16,
+    } -> (Id, BigInt, Array<Id>, Array<Id>) {
+        "WITH asked AS (SELECT * FROM unnest(",
+        {viewers: Array<Id>}, ", ", {since: Array<BigInt>},
+        ") AS asked (viewer, since)), \
+         written AS MATERIALIZED (SELECT id FROM users WHERE changed >= ", {earliest: BigInt},
+        " AND changed <= ", {latest: BigInt}, " LIMIT 33), \
+         concerned AS MATERIALIZED (SELECT DISTINCT mine.user_id FROM written \
+         JOIN members AS theirs ON theirs.user_id = written.id AND theirs.left_seq IS NULL \
+         JOIN conversations ON conversations.id = theirs.conversation_id \
+         AND conversations.deleted_at IS NULL AND conversations.member_count <= ",
+        {small: Integer}, " AND conversations.kind <> ", {channel: SmallInt},
+        " JOIN members AS mine ON mine.conversation_id = theirs.conversation_id \
+         AND mine.user_id <> theirs.user_id) \
+         SELECT asked.viewer, asked.since, \
+         ARRAY(SELECT CASE WHEN conversations.user_a = asked.viewer THEN conversations.user_b \
+         ELSE conversations.user_a END AS other FROM members \
+         JOIN conversations ON conversations.id = members.conversation_id \
+         AND conversations.user_a IS NOT NULL AND conversations.deleted_at IS NULL \
+         JOIN heads ON heads.conversation_id = members.conversation_id AND heads.last_seq > 0 \
+         WHERE members.user_id = asked.viewer AND members.left_seq IS NULL \
+         AND (SELECT true FROM blocks WHERE blocks.user_id = conversations.user_a \
+         AND blocks.blocked_id = conversations.user_b) IS NULL \
+         AND (SELECT true FROM blocks WHERE blocks.user_id = conversations.user_b \
+         AND blocks.blocked_id = conversations.user_a) IS NULL ORDER BY other), \
+         ARRAY(SELECT blocked_id FROM blocks WHERE user_id = asked.viewer ORDER BY blocked_id) \
+         FROM asked CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM members \
+         JOIN heads ON heads.conversation_id = members.conversation_id \
+         JOIN conversations ON conversations.id = members.conversation_id \
+         WHERE members.user_id = asked.viewer AND (members.changed >= asked.since \
+         OR (members.left_seq IS NULL AND (heads.changed >= asked.since \
+         OR conversations.changed >= asked.since)))) AS changed OFFSET 0) AS his \
+         WHERE NOT his.changed AND (SELECT count(*) FROM written) < 33 \
+         AND asked.viewer NOT IN (SELECT user_id FROM concerned)",
+    }
+}
+
+/// See [`unchanged`](kith_ports::ConversationStore::unchanged).
+pub(super) async fn of_many(
+    store: &Postgres,
+    asked: Vec<SyncRequest>,
+) -> StoreResult<Vec<Option<SyncBody>>> {
+    snapshot!(store, unchanged(asked))
+}
+
+async fn unchanged(
+    connection: &mut Connection,
+    asked: Vec<SyncRequest>,
+) -> Work<Vec<Option<SyncBody>>> {
+    let now = store::horizon(connection).await?;
+    // A page in the midst of a sync, or a token of another database, is a sync's own.
+    let is_plain = |it: &&SyncRequest| {
+        it.from.resume.is_none()
+            && it.from.incarnation == now.incarnation
+            && it.from.since <= now.since
+    };
+    let plain: Vec<&SyncRequest> = asked.iter().filter(is_plain).collect();
+    let Some(earliest) = plain.iter().map(|it| it.from.since).min() else {
+        return Ok(asked.iter().map(|_| None).collect());
+    };
+    let quiet = Unchanged {
+        viewers: &plain.iter().map(|it| it.viewer.into()).collect(),
+        since: &plain.iter().map(|it| it.from.since).collect(),
+        earliest: &earliest,
+        latest: &i64::MAX,
+        small: &MOST_OF_SMALL,
+        channel: &kind_number(Kind::Channel),
+    };
+    let rows: Vec<(Key, i64, Vec<Key>, Vec<Key>)> = quiet.load(connection).await?;
+    let people = |keys: Vec<Key>| keys.into_iter().map(UserId::from).collect::<Vec<_>>();
+    let found: HashMap<(UserId, i64), _> = rows
+        .into_iter()
+        .map(|(viewer, since, others, blocks)| {
+            ((UserId::from(viewer), since), (people(others), people(blocks)))
+        })
+        .collect();
+    let page = |it: &SyncRequest| {
+        let his = found.get(&(it.viewer, it.from.since)).filter(|_| is_plain(&it));
+        let (correspondents, blocks) = his?.clone();
+        (correspondents.len() + blocks.len() <= people_of(it.limit)).then(|| SyncBody {
+            next: now.clone(),
+            has_more: false,
+            conversations: Vec::new(),
+            removed: Vec::new(),
+            users: Vec::new(),
+            correspondents,
+            blocks,
+        })
+    };
+    Ok(asked.iter().map(page).collect())
+}
