@@ -16,6 +16,12 @@ test *args:
 core:
     scripts/test core
 
+# Builds the image for containers; see docs/operations.md.
+image tag="kith" *args:
+    docker build --file docker/Dockerfile --tag {{ tag }} \
+        --build-arg VERSION="$(cargo pkgid --package kith-server | sed 's/.*[@#]//')" \
+        --build-arg REVISION="$(git rev-parse HEAD)" {{ args }} .
+
 # Formats the code.
 fmt:
     cargo fmt --all
