@@ -4,6 +4,7 @@
 mod faults;
 mod links;
 mod talk;
+mod three;
 
 use std::{process::Command, time::Duration};
 
