@@ -2,6 +2,7 @@
 //! between them.
 
 mod faults;
+mod history;
 mod links;
 mod talk;
 mod three;
