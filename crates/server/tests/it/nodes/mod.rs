@@ -4,6 +4,8 @@
 mod faults;
 mod history;
 mod links;
+mod revoked;
+mod start;
 mod talk;
 mod three;
 
@@ -31,7 +33,11 @@ struct Fleet {
 
 impl Fleet {
     async fn new() -> Self {
-        Self { home: Home::new().await, redis: Redis::start(), dirs: Vec::new() }
+        Self::on(Home::new().await)
+    }
+
+    fn on(home: Home) -> Self {
+        Self { home, redis: Redis::start(), dirs: Vec::new() }
     }
 
     /// One more server. Those that say nothing for a while are taken for dead.

@@ -55,6 +55,15 @@ impl Home {
         Self { database, dir: tempfile::tempdir().expect("a directory can be made") }
     }
 
+    /// One on PostgreSQL with nothing in it, not even tables.
+    pub(crate) async fn bare() -> Self {
+        let database = database("nothing", async |_| {}).await;
+        Self {
+            database: Some(database),
+            dir: tempfile::tempdir().expect("a directory can be made"),
+        }
+    }
+
     /// The data directory. It is not made yet.
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.dir.path().join("data")

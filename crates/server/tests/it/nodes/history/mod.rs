@@ -43,92 +43,104 @@ fn seed() -> u64 {
 fn whatever_fails_nothing_is_lost_or_doubled_or_told_to_strangers() {
     // Reading it all again takes its time.
     run_on(Store::Postgres, span() * 2 + Duration::from_secs(120), async {
-        let seed = seed();
-        println!("KITH_FAULT_SEED={seed}");
-        let random = |number: u64| StdRng::seed_from_u64(seed.wrapping_add(number));
-        let mut world = World::new(random(0)).await;
-        let mut people = Vec::new();
-        for name in PEOPLE {
-            people.push(Actor::register(&world.nodes()[0].anonymous(), name).await);
-        }
-        let places = Places::new(&people).await;
-
-        let record = Shared::default();
-        let (calm, calmed) = watch::channel(false);
-        let (end, ended) = watch::channel(false);
-        let (mut listeners, mut clients, mut senders) = (Vec::new(), Vec::new(), Vec::new());
-        for (person, number) in people.iter().zip(100..) {
-            let progress = Progress::default();
-            let device = person.at(&world.way().await);
-            let listener = Listener::new(device, Arc::clone(&progress));
-            listeners.push((person, progress, tokio::spawn(listener.run(ended.clone()))));
-            let actor = person.at(&world.way().await);
-            let socket = actor.socket();
-            let writes = socket.sender();
-            clients.push(tokio::spawn(show(socket, ended.clone())));
-            let sender = Sender {
-                places: places.of(person.id),
-                actor,
-                record: Arc::clone(&record),
-                random: random(number),
-                said: 0,
-                own: Vec::new(),
-            };
-            senders.push(tokio::spawn(sender.run(writes, calmed.clone())));
-        }
-        let others = people[1..].iter().map(|it| it.id).collect();
-        let owner = people[0].at(&world.way().await);
-        let rule = govern(owner, places.groups.clone(), others, random(200), calmed.clone());
-        let rule = tokio::spawn(rule);
-
-        world.suffer(span()).await;
-        calm.send(true).unwrap();
-        let mut faults = Vec::new();
-        for sender in senders {
-            faults.extend(sender.await.unwrap().err());
-        }
-        rule.await.unwrap();
-        let people: Vec<Actor> = people.iter().map(|it| it.at(world.nodes()[0].url())).collect();
-        for place in places.founders.keys() {
-            people[0].send(*place, "that was all").await;
-        }
-        let truth = places.truth(&world, &people).await;
-        for conversation in &truth {
-            let last = conversation.messages.last().map_or(0, |it| it.brief.seq);
-            for (person, progress, _) in &listeners {
-                let stays = conversation.stays(person.id);
-                if stays.last().is_some_and(|stay| stay.until.is_none()) {
-                    reached(progress, conversation.id, last).await;
-                }
-            }
-        }
-        // Nobody is away who is there.
-        for node in world.nodes() {
-            for one in &people[1..] {
-                is_online(&people[0].at(node.url()), one, true).await;
-            }
-        }
-        end.send(true).unwrap();
-        for (listener, client) in listeners.into_iter().zip(clients) {
-            let mut witness = listener.2.await.unwrap();
-            match client.await.unwrap() {
-                Ok(shown) => witness.shown = shown,
-                Err(fault) => faults.push(fault),
-            }
-            record.lock().unwrap().witnesses.push(witness);
-        }
-        // Nobody is there who has gone.
-        for node in world.nodes() {
-            for one in &people[1..] {
-                is_online(&people[0].at(node.url()), one, false).await;
-            }
-        }
-        let record = record.lock().unwrap();
-        faults.extend(verdict::faults(&record, &truth));
-        println!("{}", summary(&record, &truth));
-        let log = world.log.join("\n");
-        assert!(faults.is_empty(), "KITH_FAULT_SEED={seed}\n{log}\n{}", faults.join("\n"));
+        survives(async |world, _| world.suffer(span()).await).await;
     });
+}
+
+#[test]
+fn servers_are_replaced_one_by_one_and_nobody_misses_anything() {
+    run_on(Store::Postgres, Duration::from_secs(120), async {
+        survives(async |world, anybody| world.replace_all(anybody).await).await;
+    });
+}
+
+/// People write and listen while something happens to the servers, and afterwards all is right.
+async fn survives(happen: impl AsyncFnOnce(&mut World, &Actor)) {
+    let seed = seed();
+    println!("KITH_FAULT_SEED={seed}");
+    let random = |number: u64| StdRng::seed_from_u64(seed.wrapping_add(number));
+    let mut world = World::new(random(0)).await;
+    let mut people = Vec::new();
+    for name in PEOPLE {
+        people.push(Actor::register(&world.nodes()[0].anonymous(), name).await);
+    }
+    let places = Places::new(&people).await;
+
+    let record = Shared::default();
+    let (calm, calmed) = watch::channel(false);
+    let (end, ended) = watch::channel(false);
+    let (mut listeners, mut clients, mut senders) = (Vec::new(), Vec::new(), Vec::new());
+    for (person, number) in people.iter().zip(100..) {
+        let progress = Progress::default();
+        let device = person.at(&world.way().await);
+        let listener = Listener::new(device, Arc::clone(&progress));
+        listeners.push((person.id, progress, tokio::spawn(listener.run(ended.clone()))));
+        let actor = person.at(&world.way().await);
+        let socket = actor.socket();
+        let writes = socket.sender();
+        clients.push(tokio::spawn(show(socket, ended.clone())));
+        let sender = Sender {
+            places: places.of(person.id),
+            actor,
+            record: Arc::clone(&record),
+            random: random(number),
+            said: 0,
+            own: Vec::new(),
+        };
+        senders.push(tokio::spawn(sender.run(writes, calmed.clone())));
+    }
+    let others = people[1..].iter().map(|it| it.id).collect();
+    let owner = people[0].at(&world.way().await);
+    let rule = govern(owner, places.groups.clone(), others, random(200), calmed.clone());
+    let rule = tokio::spawn(rule);
+
+    happen(&mut world, &people[0]).await;
+    calm.send(true).unwrap();
+    let mut faults = Vec::new();
+    for sender in senders {
+        faults.extend(sender.await.unwrap().err());
+    }
+    rule.await.unwrap();
+    let people: Vec<Actor> = people.iter().map(|it| it.at(world.nodes()[0].url())).collect();
+    for place in places.founders.keys() {
+        people[0].send(*place, "that was all").await;
+    }
+    let truth = places.truth(&world, &people).await;
+    for conversation in &truth {
+        let last = conversation.messages.last().map_or(0, |it| it.brief.seq);
+        for (who, progress, _) in &listeners {
+            if conversation.stays(*who).last().is_some_and(|stay| stay.until.is_none()) {
+                reached(progress, conversation.id, last).await;
+            }
+        }
+    }
+    // Nobody is away who is there.
+    are_online(&world, &people, true).await;
+    end.send(true).unwrap();
+    for ((.., listener), client) in listeners.into_iter().zip(clients) {
+        let mut witness = listener.await.unwrap();
+        match client.await.unwrap() {
+            Ok(shown) => witness.shown = shown,
+            Err(fault) => faults.push(fault),
+        }
+        record.lock().unwrap().witnesses.push(witness);
+    }
+    // Nobody is there who has gone.
+    are_online(&world, &people, false).await;
+    let record = record.lock().unwrap();
+    faults.extend(verdict::faults(&record, &truth));
+    println!("{}", summary(&record, &truth));
+    let log = world.log.join("\n");
+    assert!(faults.is_empty(), "KITH_FAULT_SEED={seed}\n{log}\n{}", faults.join("\n"));
+}
+
+/// Waits until the first of these people sees the others there, or away, on every node.
+async fn are_online(world: &World, people: &[Actor], online: bool) {
+    for node in world.nodes() {
+        for one in &people[1..] {
+            is_online(&people[0].at(node.url()), one, online).await;
+        }
+    }
 }
 
 /// How much was seen, so that nobody takes nothing for something.

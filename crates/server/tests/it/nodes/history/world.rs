@@ -2,14 +2,18 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use rand::{RngExt as _, rngs::StdRng};
 
 use super::super::{Fleet, host, is};
-use crate::support::{Process, Proxy};
+use crate::support::{Actor, Process, Proxy, eventually};
 
 const NODES: usize = 3;
 /// How long a server may take to stop in order.
 const STOP: Duration = Duration::from_secs(30);
+/// Over how long it closes its sockets, and how many are looked at.
+const SPREAD: Duration = Duration::from_millis(500);
+const SOCKETS: usize = 12;
 
 /// Three servers, and the ways to them.
 pub(super) struct World {
@@ -41,13 +45,19 @@ enum End {
     Redis,
 }
 
+fn start(fleet: &mut Fleet, link: &Proxy) -> Process {
+    let mut command = fleet.command_by(link);
+    command.env("KITH_SHUTDOWN__CLOSE_SPREAD_MS", SPREAD.as_millis().to_string());
+    Process::spawn(command)
+}
+
 impl World {
     pub(super) async fn new(random: StdRng) -> Self {
         let mut fleet = Fleet::new().await;
         let mut nodes = Vec::new();
         for _ in 0..NODES {
             let link = fleet.link().await;
-            let process = Some(Process::spawn(fleet.command_by(&link)));
+            let process = Some(start(&mut fleet, &link));
             nodes.push(Node { link, process, is_paused: false, is_cut: false });
         }
         let (ends, log, ways) = (Vec::new(), Vec::new(), Vec::new());
@@ -91,6 +101,40 @@ impl World {
         self.is_whole().await;
     }
 
+    /// Stops one server after the other in order, and puts another in its place.
+    pub(super) async fn replace_all(&mut self, anybody: &Actor) {
+        for number in 0..NODES {
+            let mut process = self.nodes[number].process.take().expect("all are there");
+            let actor = anybody.at(process.url());
+            let mut sockets = Vec::new();
+            for _ in 0..SOCKETS {
+                sockets.push(actor.raw().await);
+            }
+            process.terminate();
+            // Whoever spreads connections sees it while sockets are still open.
+            let asked = async || {
+                let answer = actor.get("/health/ready").await;
+                (answer.status == 503).then_some(answer.json["status"].clone())
+            };
+            assert_eq!(eventually("that it is not ready", asked).await, "draining");
+            let unready = Instant::now();
+            self.leave(number, 1.0, false);
+            let closings = sockets.into_iter().map(|mut socket| async move {
+                let (code, reason) = socket.closed().await.unwrap();
+                assert_eq!(code, 1012, "{reason}");
+                assert!(reason.starts_with("retry_after_ms="), "{reason}");
+                Instant::now()
+            });
+            let closings = join_all(closings).await;
+            let (first, last) = (closings.iter().min().unwrap(), closings.iter().max().unwrap());
+            assert!(*last > unready && *last - *first > SPREAD / 5, "all at once");
+            let status = process.ended(STOP).await;
+            assert_eq!(status.code(), Some(0), "{}", process.log());
+            self.end(End::Start(number));
+            self.is_whole().await;
+        }
+    }
+
     async fn is_whole(&self) {
         for node in self.nodes() {
             is(node, "ok").await;
@@ -108,8 +152,7 @@ impl World {
         let span = Duration::from_millis(self.random.random_range(50..4_000));
         let until = Instant::now() + span;
         let node = &mut self.nodes[number];
-        let one_is_well = |it: &Node| it.process.is_some() && !it.is_paused;
-        let well = one_is_well(node);
+        let well = node.process.is_some() && !node.is_paused;
         match self.random.random_range(0..8) {
             0 if well => {
                 let process = node.process.take().expect("it is well");
@@ -160,8 +203,7 @@ impl World {
     fn end(&mut self, end: End) {
         match end {
             End::Start(number) => {
-                let command = self.fleet.command_by(&self.nodes[number].link);
-                let process = Process::spawn(command);
+                let process = start(&mut self.fleet, &self.nodes[number].link);
                 for (way, _) in self.ways.iter().filter(|(_, node)| *node == number) {
                     way.lead_to(host(&process));
                 }
