@@ -11,6 +11,8 @@ use crate::support::{Actor, Process, Proxy, eventually};
 const NODES: usize = 3;
 /// How long a server may take to stop in order.
 const STOP: Duration = Duration::from_secs(30);
+/// How long people go on when Redis is away for the last time.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Over how long it closes its sockets, and how many are looked at.
 const SPREAD: Duration = Duration::from_millis(500);
 const SOCKETS: usize = 12;
@@ -81,7 +83,8 @@ impl World {
         url
     }
 
-    /// Lets things break and heal for so long.
+    /// Lets things break and heal for so long. In the end Redis is away: of what is said last, other
+    /// nodes are told by nothing that comes after it.
     pub(super) async fn suffer(&mut self, span: Duration) {
         self.began = Instant::now();
         while self.began.elapsed() < span {
@@ -95,10 +98,25 @@ impl World {
             }
             tokio::time::sleep_until(next.into()).await;
         }
+        self.lose_redis(STOP);
+        tokio::time::sleep(LAST_WORDS).await;
+    }
+
+    /// All is well again.
+    pub(super) async fn heal(&mut self) {
         for (_, end) in std::mem::take(&mut self.ends) {
             self.end(end);
         }
         self.is_whole().await;
+    }
+
+    fn lose_redis(&mut self, span: Duration) {
+        if self.ends.iter().any(|(_, end)| matches!(end, End::Redis)) {
+            return;
+        }
+        self.fleet.redis.kill();
+        self.note(&format!("Redis is killed for {span:?}"));
+        self.ends.push((Instant::now() + span, End::Redis));
     }
 
     /// Stops one server after the other in order, and puts another in its place.
@@ -188,11 +206,7 @@ impl World {
                 self.note(&format!("the link of node {number} is dead for {span:?}"));
                 self.ends.push((until, End::Mend(number)));
             }
-            5 if !self.ends.iter().any(|(_, end)| matches!(end, End::Redis)) => {
-                self.fleet.redis.kill();
-                self.note(&format!("Redis is killed for {span:?}"));
-                self.ends.push((until, End::Redis));
-            }
+            5 => self.lose_redis(span),
             _ => {
                 self.note(&format!("some go from node {number} elsewhere"));
                 self.leave(number, 0.4, true);
