@@ -1,7 +1,7 @@
 //! The order of one conversation on this node: what is told, what waits for what comes before it.
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     time::Duration,
 };
 
@@ -24,6 +24,8 @@ pub(crate) struct Line {
     /// Every change from this one up to [`version`](Self::version) has been told; what came before is
     /// not known.
     low: Version,
+    /// Of what came before, these have been told when they came.
+    late: BTreeSet<Version>,
     version: Version,
     /// The newest message that has been told; 0 if none has.
     seq: Seq,
@@ -38,6 +40,7 @@ impl Line {
     pub(crate) fn new(before: Version, now: Instant) -> Self {
         Self {
             low: before + 1,
+            late: BTreeSet::new(),
             version: before,
             seq: 0,
             held: BTreeMap::new(),
@@ -70,8 +73,8 @@ impl Line {
     }
 
     /// Whether this change has been told.
-    pub(crate) const fn told(&self, version: Version) -> bool {
-        self.low <= version && version <= self.version
+    pub(crate) fn told(&self, version: Version) -> bool {
+        self.low <= version && version <= self.version || self.late.contains(&version)
     }
 
     /// Takes a parcel in, and puts what can be told now into `out`.
@@ -84,11 +87,13 @@ impl Line {
     ) {
         self.touched = now;
         if place.version < self.low {
-            // It was not known that it was to be waited for. Better late than never.
-            if place.version + 1 == self.low {
-                self.low = place.version;
+            // It was not known that it was to be waited for. Better late than never, but once.
+            if self.late.insert(place.version) {
+                out.extend(parcel.deliveries);
+            } else {
+                out.extend(parcel.into_answers());
             }
-            out.extend(parcel.deliveries);
+            self.lower(self.low);
         } else if place.version <= self.version {
             // It was read from the database meanwhile: all but the answers has been told.
             out.extend(parcel.into_answers());
@@ -104,7 +109,7 @@ impl Line {
     /// Somebody has begun to listen who knows what is up to `version`.
     pub(crate) fn joined(&mut self, version: Version, now: Instant) {
         if self.reaches(version) {
-            self.low = 1;
+            self.lower(1);
         }
         self.expect(version, now);
     }
@@ -124,7 +129,7 @@ impl Line {
         seq: Seq,
         out: &mut Vec<Delivery>,
     ) {
-        self.low = self.low.min(low);
+        self.lower(low);
         self.version = self.version.max(version);
         self.seq = self.seq.max(seq);
         self.missing_since = None;
@@ -152,6 +157,17 @@ impl Line {
     /// Whether nothing has happened since, and nothing waits.
     pub(crate) fn is_idle(&self, since: Instant) -> bool {
         self.touched < since && self.held.is_empty() && self.missing_since.is_none()
+    }
+
+    /// Every change from this one on is known to have been told.
+    fn lower(&mut self, low: Version) {
+        self.low = self.low.min(low);
+        while self.late.last().is_some_and(|it| *it + 1 >= self.low) {
+            self.low = self.late.pop_last().map_or(self.low, |it| it.min(self.low));
+        }
+        if self.late.len() > MOST_HELD {
+            self.late.pop_first();
+        }
     }
 
     fn tell(&mut self, place: Place, parcel: Parcel, out: &mut Vec<Delivery>) {
