@@ -333,10 +333,16 @@ impl Sender {
         let (place, text) = self.next();
         let mut frame = Actor::frame(place, &text);
         frame.client_message_id = Some(text.clone());
-        match socket.send(frame).await {
-            Ok(message) => self.acknowledged(place, &text, &message),
-            Err(error) if is_for_members(&error) => {}
-            Err(error) => return Err(format!("{text} was refused: {error}")),
+        loop {
+            match socket.send(frame.clone()).await {
+                Ok(message) => break self.acknowledged(place, &text, &message),
+                Err(error) if is_for_members(&error) => break,
+                // A node that stands still keeps others waiting, who cannot take much then.
+                Err(error) if error.code() == Some("overloaded") => {
+                    tokio::time::sleep(AGAIN).await;
+                }
+                Err(error) => return Err(format!("{text} was refused: {error}")),
+            }
         }
         Ok(())
     }

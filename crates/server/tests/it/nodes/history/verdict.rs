@@ -174,21 +174,24 @@ impl Heard<'_> {
     /// were stored on two nodes at the same moment may come the other way round.
     fn in_order(&self, truth: &Truth, faults: &mut Vec<String>) {
         let Self { who, number, .. } = self;
+        let changes: Vec<i64> = self.of(truth).filter_map(News::version).collect();
         let mut seen = HashSet::new();
         let mut sent = self.of(truth).filter_map(|news| match news {
-            News::Sent(brief) => Some(brief.seq),
+            News::Sent(brief) => Some(brief),
             _ => None,
         });
-        if let Some(seq) = sent.find(|seq| !seen.insert(*seq)) {
+        if let Some(brief) = sent.find(|brief| !seen.insert(brief.seq)) {
+            let last = changes.iter().rposition(|it| *it == brief.version).unwrap_or_default();
+            let before = &changes[last.saturating_sub(12)..=last];
             faults.push(format!(
-                "doubled: {who} was told of {seq} in {} twice in connection {number}",
-                truth.id
+                "doubled: {who} was told of {} in {} twice in connection {number}, in the end of \
+                 changes {before:?}",
+                brief.seq, truth.id
             ));
         }
         if truth.is_direct() {
             return;
         }
-        let changes: Vec<i64> = self.of(truth).filter_map(News::version).collect();
         if let Some(pair) = changes.windows(2).find(|pair| pair[0] > pair[1]) {
             faults.push(format!(
                 "disorder: {who} was told of changes {pair:?} in {} in connection {number}",
