@@ -297,7 +297,7 @@ impl Dispatcher {
                     encode_into(&mut self.out, dispatch);
                 }
                 let (version, seq) = (missed.head.version, missed.head.last_seq);
-                line.caught_up(since + 1, version, seq, &mut self.out);
+                line.caught_up(since + 1, version, seq, now, &mut self.out);
                 self.admit(id);
                 self.watch(id);
             }

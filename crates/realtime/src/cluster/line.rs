@@ -30,6 +30,8 @@ pub(crate) struct Line {
     /// The newest message that has been told; 0 if none has.
     seq: Seq,
     held: BTreeMap<Version, Parcel>,
+    /// The newest change that is known to be stored.
+    expected: Version,
     /// Since when something is missing.
     missing_since: Option<Instant>,
     touched: Instant,
@@ -44,6 +46,7 @@ impl Line {
             version: before,
             seq: 0,
             held: BTreeMap::new(),
+            expected: before,
             missing_since: None,
             touched: now,
         }
@@ -116,6 +119,7 @@ impl Line {
 
     /// Others have stored changes up to `version` that have not come.
     pub(crate) fn expect(&mut self, version: Version, now: Instant) {
+        self.expected = self.expected.max(version);
         if version > self.version {
             self.missing_since.get_or_insert(now);
         }
@@ -127,13 +131,15 @@ impl Line {
         low: Version,
         version: Version,
         seq: Seq,
+        now: Instant,
         out: &mut Vec<Delivery>,
     ) {
         self.lower(low);
         self.version = self.version.max(version);
         self.seq = self.seq.max(seq);
-        self.missing_since = None;
         self.release(out);
+        // What is missing still was stored after it was read.
+        self.missing_since = self.missing_since.and(Some(now));
     }
 
     /// Gives out the answers that wait: what they answer is stored, whoever is told of it when.
@@ -200,7 +206,9 @@ impl Line {
                 None => out.extend(parcel.into_answers()),
             }
         }
-        self.missing_since = None;
+        if self.version >= self.expected {
+            self.missing_since = None;
+        }
     }
 }
 

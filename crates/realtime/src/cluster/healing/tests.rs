@@ -35,7 +35,7 @@ fn member(user: u64, version: Version, first_seq: i64, left: bool) -> MissedMemb
 /// A line that has told everything up to this version, and the messages up to this number.
 fn line(version: Version, seq: i64) -> Line {
     let mut line = Line::new(version, Instant::now());
-    line.caught_up(1, version, seq, &mut Vec::new());
+    line.caught_up(1, version, seq, Instant::now(), &mut Vec::new());
     line
 }
 

@@ -49,7 +49,7 @@ fn what_was_read_meanwhile_is_not_told_again_by_what_waited() {
     take(&mut line, answered(6), now);
     take(&mut line, parcel(8), now);
     let mut out = Vec::new();
-    line.caught_up(5, 7, 7, &mut out);
+    line.caught_up(5, 7, 7, now, &mut out);
     assert_eq!(said(&out), ["answer", "new_message 8"]);
     assert_eq!((line.version(), line.seq(), line.due()), (8, 8, None));
 }
@@ -101,7 +101,7 @@ fn what_is_told_late_is_told_once_however_it_comes_again() {
     assert_eq!(take(&mut line, answered(6), now), ["answer", "new_message 6"]);
     assert!(line.has(4, 8) && line.late.is_empty());
     take(&mut line, parcel(2), now);
-    line.caught_up(1, 8, 8, &mut Vec::new());
+    line.caught_up(1, 8, 8, now, &mut Vec::new());
     assert!(line.has(0, 8) && line.late.is_empty());
 }
 
@@ -118,6 +118,22 @@ fn one_who_comes_knows_what_came_before_him() {
     take(&mut line, parcel(5), now);
     line.joined(5, now);
     assert!(line.has(0, 5) && line.due().is_none());
+}
+
+#[test]
+fn what_others_have_stored_is_missing_until_it_comes() {
+    let now = Instant::now();
+    let mut line = Line::new(4, now);
+    line.expect(6, now);
+    // The one before it comes, and it does not.
+    take(&mut line, parcel(5), now);
+    assert_eq!(line.due(), Some(now + PATIENCE));
+    // It was stored after it was read.
+    let later = now + PATIENCE;
+    line.caught_up(1, 5, 5, later, &mut Vec::new());
+    assert_eq!(line.due(), Some(later + PATIENCE));
+    take(&mut line, parcel(6), now);
+    assert_eq!(line.due(), None);
 }
 
 #[test]
