@@ -173,6 +173,19 @@ async fn who_has_come_in_listens_when_what_came_before_him_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_comes_late_from_before_somebody_came_in_is_read_for_those_who_may_hear_it() {
+    let mut node = Node::start(vec![Ok(Some(missed(7, &[6])))]).await;
+    // The node hears of it for the first time.
+    node.hear(Arrival::Foreign(parcel(7))).await;
+    node.hear(Arrival::Foreign(parcel(6))).await;
+    assert_eq!(node.frames(2).await, ["new_message 7", "message_updated 6"]);
+    assert_eq!(*node.asked.lock().unwrap(), [(group(), 5)]);
+    node.hear(Arrival::Foreign(parcel(6))).await;
+    node.hear(Arrival::Foreign(parcel(8))).await;
+    assert_eq!(node.frames(1).await, ["new_message 8"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_waits_for_a_conversation_that_is_gone() {
     let mut node = Node::start(vec![Ok(None)]).await;
     node.hear(Arrival::Foreign(parcel(5))).await;

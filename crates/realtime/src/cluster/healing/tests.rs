@@ -98,6 +98,18 @@ fn who_left_and_came_back_hears_nothing_of_the_time_between() {
 }
 
 #[test]
+fn who_was_told_to_be_in_it_hears_nothing_of_what_was_said_before() {
+    // The node has heard of it for the first time when he came in.
+    let mut line = Line::new(12, Instant::now());
+    line.caught_up(13, 13, 7, Instant::now(), &mut Vec::new());
+    let missed = missed(14, vec![new(6, 12), new(8, 14)], vec![member(3, 13, 7, false)]);
+    assert_eq!(
+        retold(&missed, &line),
+        ["leave 3", "message_updated 12", "join 3", "new_message 14"]
+    );
+}
+
+#[test]
 fn a_member_with_another_role_stays_where_he_is() {
     let missed = missed(12, vec![new(6, 12)], vec![member(3, 11, 1, false)]);
     assert_eq!(retold(&missed, &line(10, 5)), ["member_updated 11", "new_message 12"]);
