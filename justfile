@@ -48,11 +48,14 @@ docs:
 postman *args:
     scripts/postman {{ args }}
 
-# Kills the server under load, again and again, and removes members while others send. The test suite
-# does both a little.
-faults rounds="100" trials="10000":
+# Kills the server under load, again and again, removes members while others send, and lets three servers,
+# their Redis and the ways between them fail for so many seconds, after which everything that anybody saw
+# is compared with what is stored. The test suite does each a little. `KITH_FAULT_SEED` repeats the failures
+# of a run that printed it.
+faults rounds="100" trials="10000" seconds="600":
     KITH_FAULT_ROUNDS={{ rounds }} cargo test --release -p kith-server --test it crash
     KITH_REMOVAL_TRIALS={{ trials }} cargo test --release -p kith-server --test it removal
+    KITH_FAULT_SECONDS={{ seconds }} cargo test --release -p kith-server --test it nodes::history -- --nocapture
 
 # Measures the server against its ceilings; see docs/performance.md.
 bench *args:

@@ -15,7 +15,7 @@ mod pending;
 mod room;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     time::Duration,
 };
 
@@ -105,6 +105,8 @@ pub(crate) struct State {
     announce: bool,
     token: Option<String>,
     syncing: Syncing,
+    /// The conversations that frames spoke of as one's own since the sync was asked for.
+    entered: HashSet<Uuid>,
     failures: u32,
     rooms: HashMap<Uuid, Room>,
     due: BTreeSet<(Instant, Uuid)>,
@@ -125,6 +127,7 @@ impl State {
             announce: false,
             token: None,
             syncing: Syncing::Idle,
+            entered: HashSet::new(),
             failures: 0,
             rooms: HashMap::new(),
             due: BTreeSet::new(),
@@ -266,6 +269,9 @@ impl State {
             }
             // Left, removed, deleted: if it was not told yet, it will be.
             Fetched::Gone => {
+                if room.is_doubtful {
+                    self.show(SocketEvent::ConversationRemoved { conversation_id: id });
+                }
                 self.rooms.remove(&id);
                 return;
             }
@@ -293,6 +299,14 @@ impl State {
             self.settle(id, now, Duration::ZERO);
         }
         for conversation_id in sync.removed {
+            // What came by the socket may be newer, or older: that is asked.
+            if self.entered.contains(&conversation_id)
+                && let Some(room) = self.rooms.get_mut(&conversation_id)
+            {
+                room.is_doubtful = true;
+                self.settle(conversation_id, now, Duration::ZERO);
+                continue;
+            }
             self.forget(conversation_id);
             self.show(SocketEvent::ConversationRemoved { conversation_id });
         }
@@ -335,6 +349,7 @@ impl State {
     }
 
     fn start_sync(&mut self) {
+        self.entered.clear();
         self.syncing = Syncing::Running;
         self.effects.push(Effect::Fetch(Fetch::Sync { since: self.token.clone() }));
     }

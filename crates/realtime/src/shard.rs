@@ -125,7 +125,16 @@ impl Shard {
             tokio::select! {
                 biased;
                 command = commands.recv() => match command {
-                    Some(command) => self.control(command),
+                    Some(command) => {
+                        if matches!(command, Control::Subscribe(..)) {
+                            // What was handed over before may not be for him who listens from now on.
+                            for _ in 0..inbox.len() {
+                                let Ok(batch) = inbox.try_recv() else { break };
+                                self.deliver_all(&batch).await;
+                            }
+                        }
+                        self.control(command);
+                    }
                     None => return,
                 },
                 batch = inbox.recv() => match batch {

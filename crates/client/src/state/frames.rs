@@ -76,11 +76,15 @@ impl State {
                     }
                 });
             }
-            ServerFrame::ConversationCreated { conversation }
-            | ServerFrame::ConversationUpdated { conversation } => {
+            ServerFrame::ConversationCreated { conversation } => {
+                self.entered.insert(conversation.id);
+                self.on_conversation(conversation, now);
+            }
+            ServerFrame::ConversationUpdated { conversation } => {
                 self.on_conversation(conversation, now);
             }
             ServerFrame::ConversationRemoved { conversation_id } => {
+                self.entered.remove(&conversation_id);
                 self.forget(conversation_id);
                 self.show(SocketEvent::ConversationRemoved { conversation_id });
             }

@@ -46,6 +46,8 @@ pub(super) struct Room {
     wanted: (i64, i64),
     /// How many answers in a row did not bring what is wanted.
     pub(super) fruitless: u32,
+    /// Whether it is not certain that it is still one's own.
+    pub(super) is_doubtful: bool,
     pub(super) fetching: Fetching,
 }
 
@@ -57,7 +59,7 @@ impl Room {
 
     /// Whether something is missing.
     pub(super) fn is_lacking(&self) -> bool {
-        self.lacks_messages() || self.wanted.1 > self.version
+        self.is_doubtful || self.lacks_messages() || self.wanted.1 > self.version
     }
 
     fn lacks_messages(&self) -> bool {
@@ -217,6 +219,7 @@ impl Room {
         shown: &mut Vec<SocketEvent>,
     ) -> bool {
         let before = self.version;
+        self.is_doubtful = false;
         self.want(
             changes.conversation.last_seq,
             changes.conversation.version.max(changes.version + i64::from(changes.has_more)),

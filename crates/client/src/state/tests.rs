@@ -309,6 +309,48 @@ fn what_never_comes_is_given_up() {
     assert_eq!(bench.state.deadline(), None);
 }
 
+/// Removed and added again, one hears of it while a sync is answered that was asked for between.
+fn added_again_during_a_sync() -> Bench {
+    let mut bench = Bench::synced();
+    bench.frame(&json!({"type": "conversation_removed", "conversation_id": ROOM}));
+    bench.state.on_disconnected();
+    bench.frame(&ready());
+    let asked = bench.fetches.pop_front().unwrap();
+    let created = conversation(ROOM, 9, 9, 9);
+    bench.frame(&json!({"type": "conversation_created", "conversation": created}));
+    bench.wait();
+    let fetch = bench.fetches.pop_front().unwrap();
+    bench.answer(&fetch, Fetched::Conversation(Box::new(created)));
+    bench.wait();
+    bench.page(vec![message(ROOM, 9, 9)], false);
+    assert_eq!(bench.shown(), [9]);
+    let mut removed = sync("s", &[]);
+    removed["removed"] = json!([ROOM]);
+    bench.answer(&asked, Fetched::Sync(Box::new(serde_json::from_value(removed).unwrap())));
+    bench.wait();
+    assert_eq!(bench.fetches, [Fetch::Changes { id: ROOM, since: 9 }]);
+    bench
+}
+
+#[test]
+fn a_sync_that_is_older_than_a_frame_takes_nothing_away() {
+    let mut bench = added_again_during_a_sync();
+    bench.changes(vec![], 9, 9, false);
+    assert_eq!(bench.state.deadline(), None);
+    bench.new_message(message(ROOM, 10, 10));
+    assert_eq!(bench.shown(), [10]);
+}
+
+#[test]
+fn a_sync_that_is_newer_than_a_frame_is_believed_when_the_server_says_so_again() {
+    let mut bench = added_again_during_a_sync();
+    let fetch = bench.fetches.pop_front().unwrap();
+    bench.answer(&fetch, Fetched::Gone);
+    let removed = SocketEvent::ConversationRemoved { conversation_id: ROOM };
+    assert!(bench.take_events().contains(&removed));
+    assert_eq!(bench.state.deadline(), None);
+}
+
 #[test]
 fn a_conversation_that_is_gone_is_forgotten() {
     let mut bench = Bench::synced();

@@ -108,6 +108,7 @@ pub struct SharedBoard {
     /// The name of this node on the board: another one whenever it was taken off.
     node: RwLock<Arc<str>>,
     connected: Arc<AtomicBool>,
+    /// Its name has been held, or something may be wrong under it: it comes anew under another.
     has_come: AtomicBool,
     /// Somebody came or went, and Redis did not take it.
     doubtful: AtomicBool,
@@ -241,8 +242,8 @@ impl SharedBoard {
         let people: Vec<UserId> = self.here.all();
         for step in people.chunks(STEP) {
             let news = self.come(step).await?;
-            if was_buried {
-                // Others have been told that they are away.
+            if old.is_some() {
+                // Others have been told that they are away, or not that they came.
                 let here = news.iter().filter_map(|it| person(it)).map(Found::Here);
                 self.tell(here.collect()).await;
             }
@@ -306,13 +307,29 @@ impl SharedBoard {
     fn doubt<T>(&self, said: RedisResult<T>) -> Option<T> {
         said.inspect_err(|error| {
             debug!(%error, "the board was not changed");
-            self.doubtful.store(true, Ordering::Relaxed);
+            self.has_changed_unseen();
         })
         .ok()
     }
 
     fn is_connected(&self) -> bool {
         self.connected.load(Ordering::Relaxed)
+    }
+
+    /// Whether Redis does not hear of who comes or goes now. It may be there again before the lease is
+    /// looked at: then too this node comes anew.
+    fn is_cut_off(&self) -> bool {
+        let cut_off = !self.is_connected();
+        if cut_off {
+            self.has_changed_unseen();
+        }
+        cut_off
+    }
+
+    /// The board may hold something else under this node's name than what is so.
+    fn has_changed_unseen(&self) {
+        self.has_come.store(true, Ordering::Relaxed);
+        self.doubtful.store(true, Ordering::Relaxed);
     }
 }
 
@@ -330,7 +347,7 @@ impl PresenceBoard for SharedBoard {
         if !self.here.arrive(user).await {
             return false;
         }
-        if !self.is_connected() {
+        if self.is_cut_off() {
             return true;
         }
         // Where Redis fails, one is told once more rather than not at all.
@@ -345,7 +362,7 @@ impl PresenceBoard for SharedBoard {
         if !self.here.settle(user).await {
             return false;
         }
-        if !self.is_connected() {
+        if self.is_cut_off() {
             return true;
         }
         let away = self.doubt(self.go(user).await).unwrap_or(true);

@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap, HashSet, VecDeque},
+    collections::{BinaryHeap, HashMap, HashSet, VecDeque, hash_map::Entry},
     sync::Arc,
     time::Duration,
 };
@@ -17,7 +17,11 @@ use kith_ports::{
     live::{Dispatch, TopicChange},
     tail::{ChangeTail, Logged, Missed},
 };
-use tokio::{sync::mpsc, task::JoinSet, time::Instant};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+    time::Instant,
+};
 use tracing::{debug, warn};
 
 use super::{
@@ -49,11 +53,15 @@ pub(crate) enum Arrival {
     Foreign(Parcel),
     /// Read from the log of changes; it was asked for then.
     Logged(Vec<Logged>, Instant),
-    /// Read for a socket that begins to listen.
-    Known(Vec<Topic>),
+    /// Read for a socket that is to listen. The channel ends when what was stored before has been handed
+    /// over: some of it may not be for him who has come in since.
+    Known(Vec<Topic>, oneshot::Sender<()>),
     /// So much was missed that nobody knows what: all come back and read it anew.
     Lost,
 }
+
+/// Ends a newcomer's wait when nobody holds it any more.
+type Wait = Arc<oneshot::Sender<()>>;
 
 type Read = (ConversationId, Version, StoreResult<Option<Missed>>);
 
@@ -70,7 +78,11 @@ pub(super) struct Dispatcher {
     reading: HashSet<ConversationId>,
     waiting: VecDeque<(ConversationId, Version)>,
     readers: JoinSet<Read>,
+    /// Those who are to listen when a conversation has been told up to a version.
+    newcomers: HashMap<ConversationId, Vec<(Version, Wait)>>,
     out: Vec<Delivery>,
+    /// Those who may listen when what is in `out` is handed over.
+    admitted: Vec<Wait>,
 }
 
 impl Dispatcher {
@@ -85,7 +97,9 @@ impl Dispatcher {
             reading: HashSet::new(),
             waiting: VecDeque::new(),
             readers: JoinSet::new(),
+            newcomers: HashMap::new(),
             out: Vec::new(),
+            admitted: Vec::new(),
         }
     }
 
@@ -111,6 +125,7 @@ impl Dispatcher {
                 },
             }
             self.hub.deliver(std::mem::take(&mut self.out)).await;
+            self.admitted.clear();
         }
         // Whoever waits for an answer gets it: what it answers is stored.
         for line in self.lines.values_mut() {
@@ -127,12 +142,18 @@ impl Dispatcher {
                 }
             }
             Arrival::Foreign(parcel) => self.deliver(parcel, now),
-            Arrival::Known(topics) => {
+            Arrival::Known(topics, wait) => {
+                let wait = Arc::new(wait);
                 for Topic { conversation_id: id, version, last_seq, .. } in topics {
                     let known = || Line::known(version, last_seq, now);
-                    self.lines.entry(id).or_insert_with(known).joined(version, now);
+                    let line = self.lines.entry(id).or_insert_with(known);
+                    line.joined(version, now);
+                    if line.version() < version {
+                        self.newcomers.entry(id).or_default().push((version, Arc::clone(&wait)));
+                    }
                     self.watch(id);
                 }
+                self.admitted.push(wait);
             }
             Arrival::Lost => {
                 warn!("too much was missed; all sockets are let go, to read it anew");
@@ -140,6 +161,7 @@ impl Dispatcher {
                     line.answer(&mut self.out);
                 }
                 self.lines.clear();
+                self.newcomers.clear();
                 self.out.push(Delivery::LetGo);
             }
             Arrival::Logged(changes, asked_at) => {
@@ -170,8 +192,27 @@ impl Dispatcher {
         };
         let id = place.conversation_id;
         let line = self.lines.entry(id).or_insert_with(|| Line::new(place.before, now));
+        if !id.is_direct() && !line.reaches(place.version - 1) {
+            // Somebody may have come in since, who may not hear it: that is known where it is read.
+            self.out.extend(parcel.into_answers());
+            self.begin_reading(id, place.before);
+            return;
+        }
         line.take(place, parcel, now, &mut self.out);
+        self.admit(id);
         self.watch(id);
+    }
+
+    /// Lets those listen to a conversation who need not hear what came before them.
+    fn admit(&mut self, id: ConversationId) {
+        if let Entry::Occupied(mut waiting) = self.newcomers.entry(id) {
+            let told = self.lines.get(&id).map_or(Version::MAX, Line::version);
+            let reached = waiting.get_mut().extract_if(.., |(version, _)| *version <= told);
+            self.admitted.extend(reached.map(|(_, wait)| wait));
+            if waiting.get().is_empty() {
+                waiting.remove();
+            }
+        }
     }
 
     /// Looks whether a change of the log has been told here, where anyone may hear of it.
@@ -262,7 +303,8 @@ impl Dispatcher {
                     encode_into(&mut self.out, dispatch);
                 }
                 let (version, seq) = (missed.head.version, missed.head.last_seq);
-                line.caught_up(since + 1, version, seq, &mut self.out);
+                line.caught_up(since + 1, version, seq, now, &mut self.out);
+                self.admit(id);
                 self.watch(id);
             }
             Ok(Some(_)) => {
@@ -295,6 +337,7 @@ impl Dispatcher {
         if let Some(mut line) = self.lines.remove(&id) {
             line.answer(&mut self.out);
         }
+        self.admit(id);
     }
 }
 

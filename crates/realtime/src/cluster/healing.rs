@@ -30,7 +30,17 @@ pub(super) fn retell(missed: &Missed, line: &Line) -> Vec<Dispatch> {
         .filter(|member| comes_and_goes && !line.told(member.version))
         .collect();
     let oldest = messages.iter().map(|(message, _)| message.seq).min();
+    // Who is known to have come in, but later than the oldest was said, stands aside until his turn.
+    let aside: Vec<_> = missed
+        .members
+        .iter()
+        .filter(|member| comes_and_goes && line.told(member.version) && !member.left)
+        .filter(|member| oldest.is_some_and(|seq| member.first_seq > seq))
+        .collect();
     let mut out = Vec::new();
+    for member in &aside {
+        out.push(topic(missed, TopicChange::Leave(vec![member.user_id])));
+    }
     for member in &members {
         let was_out = oldest.is_some_and(|seq| member.first_seq > seq);
         if member.left || was_out {
@@ -47,8 +57,11 @@ pub(super) fn retell(missed: &Missed, line: &Line) -> Vec<Dispatch> {
     for member in members {
         steps.push((member.version, of_member(missed, *member, line)));
     }
-    steps.sort_by_key(|(version, _)| *version);
     let listed = steps.len();
+    for member in aside {
+        steps.push((member.version, vec![topic(missed, TopicChange::Join(vec![member.user_id]))]));
+    }
+    steps.sort_by_key(|(version, _)| *version);
     out.extend(steps.into_iter().flat_map(|(_, dispatches)| dispatches));
     // A name or a rule that changed is in no message and no member.
     let changes = usize::try_from(missed.head.version - line.version()).unwrap_or(usize::MAX);

@@ -1,7 +1,7 @@
 //! The order of one conversation on this node: what is told, what waits for what comes before it.
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     time::Duration,
 };
 
@@ -24,10 +24,14 @@ pub(crate) struct Line {
     /// Every change from this one up to [`version`](Self::version) has been told; what came before is
     /// not known.
     low: Version,
+    /// Of what came before, these have been told when they came.
+    late: BTreeSet<Version>,
     version: Version,
     /// The newest message that has been told; 0 if none has.
     seq: Seq,
     held: BTreeMap<Version, Parcel>,
+    /// The newest change that is known to be stored.
+    expected: Version,
     /// Since when something is missing.
     missing_since: Option<Instant>,
     touched: Instant,
@@ -38,9 +42,11 @@ impl Line {
     pub(crate) fn new(before: Version, now: Instant) -> Self {
         Self {
             low: before + 1,
+            late: BTreeSet::new(),
             version: before,
             seq: 0,
             held: BTreeMap::new(),
+            expected: before,
             missing_since: None,
             touched: now,
         }
@@ -70,8 +76,8 @@ impl Line {
     }
 
     /// Whether this change has been told.
-    pub(crate) const fn told(&self, version: Version) -> bool {
-        self.low <= version && version <= self.version
+    pub(crate) fn told(&self, version: Version) -> bool {
+        self.low <= version && version <= self.version || self.late.contains(&version)
     }
 
     /// Takes a parcel in, and puts what can be told now into `out`.
@@ -84,11 +90,13 @@ impl Line {
     ) {
         self.touched = now;
         if place.version < self.low {
-            // It was not known that it was to be waited for. Better late than never.
-            if place.version + 1 == self.low {
-                self.low = place.version;
+            // It was not known that it was to be waited for. Better late than never, but once.
+            if self.late.insert(place.version) {
+                out.extend(parcel.deliveries);
+            } else {
+                out.extend(parcel.into_answers());
             }
-            out.extend(parcel.deliveries);
+            self.lower(self.low);
         } else if place.version <= self.version {
             // It was read from the database meanwhile: all but the answers has been told.
             out.extend(parcel.into_answers());
@@ -104,13 +112,14 @@ impl Line {
     /// Somebody has begun to listen who knows what is up to `version`.
     pub(crate) fn joined(&mut self, version: Version, now: Instant) {
         if self.reaches(version) {
-            self.low = 1;
+            self.lower(1);
         }
         self.expect(version, now);
     }
 
     /// Others have stored changes up to `version` that have not come.
     pub(crate) fn expect(&mut self, version: Version, now: Instant) {
+        self.expected = self.expected.max(version);
         if version > self.version {
             self.missing_since.get_or_insert(now);
         }
@@ -122,13 +131,15 @@ impl Line {
         low: Version,
         version: Version,
         seq: Seq,
+        now: Instant,
         out: &mut Vec<Delivery>,
     ) {
-        self.low = self.low.min(low);
+        self.lower(low);
         self.version = self.version.max(version);
         self.seq = self.seq.max(seq);
-        self.missing_since = None;
         self.release(out);
+        // What is missing still was stored after it was read.
+        self.missing_since = self.missing_since.and(Some(now));
     }
 
     /// Gives out the answers that wait: what they answer is stored, whoever is told of it when.
@@ -152,6 +163,17 @@ impl Line {
     /// Whether nothing has happened since, and nothing waits.
     pub(crate) fn is_idle(&self, since: Instant) -> bool {
         self.touched < since && self.held.is_empty() && self.missing_since.is_none()
+    }
+
+    /// Every change from this one on is known to have been told.
+    fn lower(&mut self, low: Version) {
+        self.low = self.low.min(low);
+        while self.late.last().is_some_and(|it| *it + 1 >= self.low) {
+            self.low = self.late.pop_last().map_or(self.low, |it| it.min(self.low));
+        }
+        if self.late.len() > MOST_HELD {
+            self.late.pop_first();
+        }
     }
 
     fn tell(&mut self, place: Place, parcel: Parcel, out: &mut Vec<Delivery>) {
@@ -184,7 +206,9 @@ impl Line {
                 None => out.extend(parcel.into_answers()),
             }
         }
-        self.missing_since = None;
+        if self.version >= self.expected {
+            self.missing_since = None;
+        }
     }
 }
 

@@ -35,8 +35,8 @@ use kith_ports::{
     tail::{ChangeTail, TailPosition},
 };
 use tokio::{
-    sync::mpsc,
-    time::{Instant, MissedTickBehavior},
+    sync::{mpsc, oneshot},
+    time::{Instant, MissedTickBehavior, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
@@ -55,6 +55,9 @@ use crate::hub::{Hub, HubOptions};
 const WAITING: usize = 1_024;
 /// So much may wait to be sent to other nodes. What comes beyond that they find in the database.
 const SENDING: usize = 16_384;
+
+/// So long a socket waits for what came before it to be told to others.
+const UNTOLD: Duration = Duration::from_secs(5);
 
 /// How the nodes work together.
 #[derive(Clone, Debug)]
@@ -260,8 +263,15 @@ impl Subscriptions for Cluster {
             self.interest.want(*channel);
         }
         self.interest.settled().await;
-        let _ = self.arrivals.send(Arrival::Known(topics.clone())).await;
-        self.hub.subscribe(worker, socket, topics).await;
+        let (wait, told) = oneshot::channel();
+        let _ = self.arrivals.send(Arrival::Known(topics.clone(), wait)).await;
+        // What is older than what was read for it is not for it: he may have come in since.
+        if timeout(UNTOLD, told).await.is_ok() {
+            self.hub.subscribe(worker, socket, topics).await;
+        } else {
+            warn!(user = %socket.user_id, "what came before a socket is not told; it is let go");
+            self.hub.detach(worker, socket);
+        }
         for channel in channels {
             self.interest.release(channel);
         }

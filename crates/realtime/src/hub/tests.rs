@@ -164,6 +164,23 @@ fn topic(member_epoch: i64, change: TopicChange) -> Dispatch {
 }
 
 #[tokio::test]
+async fn what_was_handed_over_before_somebody_listened_is_not_for_him() {
+    let mut node = Node::start(1, HubOptions::default());
+    let mut ann = node.listen(0, user_id(1), &[conversation_id(1)]).await;
+    let mut bob = node.attach(0, user_id(2)).await;
+    // The worker has had no turn since.
+    node.hub.publish(vec![members_hear(conversation_id(1))]).await;
+    node.subscribe(&bob, &[conversation_id(1)]).await;
+    assert_eq!(ann.types(1).await, ["conversation_removed"]);
+    bob.queue.try_recv().expect_err("it came before him");
+}
+
+fn members_hear(id: ConversationId) -> Dispatch {
+    let event = Event::ConversationRemoved(id);
+    Dispatch::Event { event, audience: Audience::Members(id), origin: None }
+}
+
+#[tokio::test]
 async fn a_message_reaches_every_socket_of_every_member_and_answers_the_one_it_came_from() {
     let mut node = Node::start(2, HubOptions::default());
     let mut phone = node.listen(0, user_id(1), &[group()]).await;

@@ -142,6 +142,59 @@ async fn what_only_the_log_knows_is_read() {
     assert_eq!(*node.asked.lock().unwrap(), [(group(), 4), (group(), 5)]);
 }
 
+/// What was read for a socket that is to listen: the group at this version.
+fn known(version: Version) -> (Arrival, oneshot::Receiver<()>) {
+    let (wait, told) = oneshot::channel();
+    let topic = Topic { conversation_id: group(), member_epoch: 1, version, last_seq: version };
+    (Arrival::Known(vec![topic], wait), told)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_come_in_listens_when_what_came_before_him_is_told() {
+    let mut node = Node::start(vec![Ok(Some(missed(9, &[8, 9])))]).await;
+    node.hear(Arrival::Foreign(parcel(5))).await;
+    assert_eq!(node.frames(1).await, ["new_message 5"]);
+    let (seven, mut told) = known(7);
+    node.hear(seven).await;
+    node.hear(Arrival::Foreign(parcel(6))).await;
+    assert_eq!(node.frames(1).await, ["new_message 6"]);
+    assert_eq!(told.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+    node.hear(Arrival::Foreign(parcel(7))).await;
+    told.await.unwrap_err();
+    assert_eq!(node.frames(1).await, ["new_message 7"]);
+    // Nothing to wait for; and something that has to be read.
+    let (seven, told) = known(7);
+    node.hear(seven).await;
+    told.await.unwrap_err();
+    let (nine, told) = known(9);
+    node.hear(nine).await;
+    told.await.unwrap_err();
+    assert_eq!(node.frames(2).await, ["new_message 8", "new_message 9"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_late_from_before_somebody_came_in_is_read_for_those_who_may_hear_it() {
+    let mut node = Node::start(vec![Ok(Some(missed(7, &[6])))]).await;
+    // The node hears of it for the first time.
+    node.hear(Arrival::Foreign(parcel(7))).await;
+    node.hear(Arrival::Foreign(parcel(6))).await;
+    assert_eq!(node.frames(2).await, ["new_message 7", "message_updated 6"]);
+    assert_eq!(*node.asked.lock().unwrap(), [(group(), 5)]);
+    node.hear(Arrival::Foreign(parcel(6))).await;
+    node.hear(Arrival::Foreign(parcel(8))).await;
+    assert_eq!(node.frames(1).await, ["new_message 8"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_conversation_that_is_gone() {
+    let mut node = Node::start(vec![Ok(None)]).await;
+    node.hear(Arrival::Foreign(parcel(5))).await;
+    let (nine, told) = known(9);
+    node.hear(nine).await;
+    told.await.unwrap_err();
+    assert_eq!(node.frames(2).await, ["new_message 5", "conversation_removed"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_concerns_nobody_here_is_not_read() {
     let node = Node::start(vec![]).await;

@@ -35,7 +35,7 @@ fn member(user: u64, version: Version, first_seq: i64, left: bool) -> MissedMemb
 /// A line that has told everything up to this version, and the messages up to this number.
 fn line(version: Version, seq: i64) -> Line {
     let mut line = Line::new(version, Instant::now());
-    line.caught_up(1, version, seq, &mut Vec::new());
+    line.caught_up(1, version, seq, Instant::now(), &mut Vec::new());
     line
 }
 
@@ -94,6 +94,18 @@ fn who_left_and_came_back_hears_nothing_of_the_time_between() {
             "new_message 14",
             "conversation_updated 14"
         ]
+    );
+}
+
+#[test]
+fn who_was_told_to_be_in_it_hears_nothing_of_what_was_said_before() {
+    // The node has heard of it for the first time when he came in.
+    let mut line = Line::new(12, Instant::now());
+    line.caught_up(13, 13, 7, Instant::now(), &mut Vec::new());
+    let missed = missed(14, vec![new(6, 12), new(8, 14)], vec![member(3, 13, 7, false)]);
+    assert_eq!(
+        retold(&missed, &line),
+        ["leave 3", "message_updated 12", "join 3", "new_message 14"]
     );
 }
 

@@ -49,7 +49,7 @@ fn what_was_read_meanwhile_is_not_told_again_by_what_waited() {
     take(&mut line, answered(6), now);
     take(&mut line, parcel(8), now);
     let mut out = Vec::new();
-    line.caught_up(5, 7, 7, &mut out);
+    line.caught_up(5, 7, 7, now, &mut out);
     assert_eq!(said(&out), ["answer", "new_message 8"]);
     assert_eq!((line.version(), line.seq(), line.due()), (8, 8, None));
 }
@@ -89,6 +89,23 @@ fn what_nobody_knew_to_wait_for_is_told_late() {
 }
 
 #[test]
+fn what_is_told_late_is_told_once_however_it_comes_again() {
+    let now = Instant::now();
+    let mut line = Line::new(7, now);
+    take(&mut line, parcel(8), now);
+    // By the channels of two people, and in the log.
+    assert_eq!(take(&mut line, parcel(5), now), ["new_message 5"]);
+    assert_eq!(take(&mut line, parcel(5), now), [""; 0]);
+    assert!(line.told(5) && !line.told(6) && !line.has(4, 8));
+    assert_eq!(take(&mut line, parcel(7), now), ["new_message 7"]);
+    assert_eq!(take(&mut line, answered(6), now), ["answer", "new_message 6"]);
+    assert!(line.has(4, 8) && line.late.is_empty());
+    take(&mut line, parcel(2), now);
+    line.caught_up(1, 8, 8, now, &mut Vec::new());
+    assert!(line.has(0, 8) && line.late.is_empty());
+}
+
+#[test]
 fn one_who_comes_knows_what_came_before_him() {
     let now = Instant::now();
     let mut line = Line::known(4, 3, now);
@@ -101,6 +118,22 @@ fn one_who_comes_knows_what_came_before_him() {
     take(&mut line, parcel(5), now);
     line.joined(5, now);
     assert!(line.has(0, 5) && line.due().is_none());
+}
+
+#[test]
+fn what_others_have_stored_is_missing_until_it_comes() {
+    let now = Instant::now();
+    let mut line = Line::new(4, now);
+    line.expect(6, now);
+    // The one before it comes, and it does not.
+    take(&mut line, parcel(5), now);
+    assert_eq!(line.due(), Some(now + PATIENCE));
+    // It was stored after it was read.
+    let later = now + PATIENCE;
+    line.caught_up(1, 5, 5, later, &mut Vec::new());
+    assert_eq!(line.due(), Some(later + PATIENCE));
+    take(&mut line, parcel(6), now);
+    assert_eq!(line.due(), None);
 }
 
 #[test]
@@ -144,5 +177,24 @@ proptest! {
         prop_assert_eq!(said(&out), expected);
         prop_assert!(lost.contains(&(told + 1)) || told == 20);
         prop_assert_eq!(line.due().is_some(), (told + 1..=20).any(|it| !lost.contains(&it)));
+    }
+
+    #[test]
+    fn whatever_comes_first_all_is_told_once(
+        arrivals in Just((1..=20_i64).flat_map(|it| [it, it]).collect::<Vec<_>>()).prop_shuffle(),
+    ) {
+        let now = Instant::now();
+        let mut line = Line::new(arrivals[0] - 1, now);
+        let mut out = Vec::new();
+        for version in arrivals {
+            let parcel = parcel(version);
+            line.take(parcel.place.unwrap(), parcel, now, &mut out);
+        }
+        let mut told = said(&out);
+        told.sort_unstable();
+        let mut expected: Vec<String> = (1..=20).map(|it| format!("new_message {it}")).collect();
+        expected.sort_unstable();
+        prop_assert_eq!(told, expected);
+        prop_assert!(line.has(0, 20) && line.due().is_none());
     }
 }

@@ -8,7 +8,7 @@ use super::{Fleet, correspondents, is, on_nodes};
 use crate::support::{Actor, next_of};
 
 /// What others have stored is heard of within this, whatever became of Redis.
-const LATE: Duration = Duration::from_secs(3);
+pub(super) const LATE: Duration = Duration::from_secs(3);
 
 #[test]
 fn without_redis_all_is_stored_and_heard_a_little_later() {

@@ -2,7 +2,12 @@
 //! between them.
 
 mod faults;
+mod history;
+mod links;
+mod revoked;
+mod start;
 mod talk;
+mod three;
 
 use std::{process::Command, time::Duration};
 
@@ -10,7 +15,7 @@ use kith_testkit::redis::Redis;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::support::{Actor, Home, Process, Store, eventually, kith, refuses, run, run_on};
+use crate::support::{Actor, Home, Process, Proxy, Store, eventually, kith, refuses, run, run_on};
 
 /// No test takes longer.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -28,7 +33,11 @@ struct Fleet {
 
 impl Fleet {
     async fn new() -> Self {
-        Self { home: Home::new().await, redis: Redis::start(), dirs: Vec::new() }
+        Self::on(Home::new().await)
+    }
+
+    fn on(home: Home) -> Self {
+        Self { home, redis: Redis::start(), dirs: Vec::new() }
     }
 
     /// One more server. Those that say nothing for a while are taken for dead.
@@ -50,24 +59,61 @@ impl Fleet {
         Process::spawn(self.command())
     }
 
-    /// Two servers that have found Redis.
-    async fn pair(&mut self) -> (Process, Process) {
-        let pair = (self.node(), self.node());
-        for node in [&pair.0, &pair.1] {
+    /// A way to Redis that can be cut.
+    async fn link(&self) -> Proxy {
+        Proxy::to(&format!("127.0.0.1:{}", self.redis.port())).await
+    }
+
+    /// One more server, which goes to Redis by a way of its own.
+    fn command_by(&mut self, link: &Proxy) -> Command {
+        let mut command = self.command();
+        command.env("KITH_REDIS_URL", format!("redis://{}", link.host()));
+        command
+    }
+
+    /// So many servers that have found Redis.
+    async fn nodes(&mut self, count: usize) -> Vec<Process> {
+        let nodes: Vec<Process> = (0..count).map(|_| self.node()).collect();
+        for node in &nodes {
             is(node, "ok").await;
         }
-        pair
+        nodes
     }
+
+    /// Two of them.
+    async fn pair(&mut self) -> (Process, Process) {
+        let mut nodes = self.nodes(2).await.into_iter();
+        nodes.next().zip(nodes.next()).unwrap()
+    }
+}
+
+/// Host and port of a server.
+fn host(node: &Process) -> &str {
+    node.url().trim_start_matches("http://")
 }
 
 /// Two who have written to each other, each on a server, and their chat.
 async fn correspondents(one: &Process, other: &Process) -> (Actor, Actor, Uuid) {
     let ann = Actor::register(&one.anonymous(), "ann").await;
     let bob = Actor::register(&other.anonymous(), "bob").await;
-    let chat = ann.open_direct(&bob).await;
+    let chat = acquaint(&ann, &bob).await;
+    (ann, bob, chat)
+}
+
+/// Both write to each other. Their chat.
+async fn acquaint(ann: &Actor, bob: &Actor) -> Uuid {
+    let chat = ann.open_direct(bob).await;
     bob.send(chat, "hi").await;
     ann.send(chat, "hi").await;
-    (ann, bob, chat)
+    chat
+}
+
+/// Waits until somebody is seen to be there, or not to be.
+async fn is_online(viewer: &Actor, of: &Actor, online: bool) {
+    let path = format!("/v1/users/{}", of.id);
+    let asked = async || (viewer.get(&path).await.json["online"] == online).then_some(());
+    eventually(&format!("{} online: {online}, at {}", of.name, viewer.client.base_url()), asked)
+        .await;
 }
 
 /// Waits until a server says of itself that it is so.

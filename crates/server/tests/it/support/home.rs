@@ -6,7 +6,7 @@ use kith_server::config::Config;
 use kith_storage::postgres::{Options, Postgres};
 use kith_testkit::postgres::{Database, database};
 use tempfile::TempDir;
-use tokio_postgres::NoTls;
+use tokio_postgres::{NoTls, Row};
 
 use super::{Process, eventually, kith};
 
@@ -55,6 +55,15 @@ impl Home {
         Self { database, dir: tempfile::tempdir().expect("a directory can be made") }
     }
 
+    /// One on PostgreSQL with nothing in it, not even tables.
+    pub(crate) async fn bare() -> Self {
+        let database = database("nothing", async |_| {}).await;
+        Self {
+            database: Some(database),
+            dir: tempfile::tempdir().expect("a directory can be made"),
+        }
+    }
+
     /// The data directory. It is not made yet.
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.dir.path().join("data")
@@ -63,18 +72,27 @@ impl Home {
     /// Waits until everything is over that is under way now, in all databases beside this one:
     /// what was changed until then is in the next sync, and not in the one after it.
     pub(super) async fn settled(&self) {
-        let Some(database) = &self.database else { return };
-        let (client, driver) = tokio_postgres::connect(database.url(), NoTls).await.unwrap();
-        let driver = tokio::spawn(driver);
+        if self.database.is_none() {
+            return;
+        }
         let number = async |function: &str| {
             let asked = format!("SELECT {function}(pg_current_snapshot())::text::bigint");
-            client.query_one(&asked, &[]).await.unwrap().get::<_, i64>(0)
+            self.query(&asked).await[0].get::<_, i64>(0)
         };
         let now = number("pg_snapshot_xmax").await;
         let over = async || (number("pg_snapshot_xmin").await >= now).then_some(());
         eventually("the end of all transactions", over).await;
+    }
+
+    /// What the database holds, past the server. PostgreSQL alone.
+    pub(crate) async fn query(&self, sql: &str) -> Vec<Row> {
+        let database = self.database.as_ref().expect("a database of PostgreSQL");
+        let (client, driver) = tokio_postgres::connect(database.url(), NoTls).await.unwrap();
+        let driver = tokio::spawn(driver);
+        let rows = client.query(sql, &[]).await.unwrap();
         drop(client);
         driver.await.unwrap().unwrap();
+        rows
     }
 
     /// The settings that lead a server here.

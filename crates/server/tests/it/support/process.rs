@@ -144,6 +144,26 @@ impl Process {
         Client::new(&self.url).expect("the address of a server")
     }
 
+    /// Where it has connected to by itself: the ends of TCP connections that nobody made to it.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn connections_of_its_own(&self) -> Vec<String> {
+        let port = self.url.rsplit(':').next().expect("a port").parse::<u16>().expect("a port");
+        let links = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("it runs");
+        let links = links.filter_map(|fd| std::fs::read_link(fd.ok()?.path()).ok());
+        let open: Vec<String> = links.map(|link| link.to_string_lossy().into_owned()).collect();
+        let table = std::fs::read_to_string(format!("/proc/{}/net/tcp", self.child.id()));
+        let mut foreign = Vec::new();
+        for line in table.expect("it runs").lines().skip(1) {
+            // Its own address, the other one, state, …, the number of the socket.
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let is_its = open.contains(&format!("socket:[{}]", fields[9]));
+            if is_its && !fields[1].ends_with(&format!(":{port:04X}")) {
+                foreign.push(fields[2].to_owned());
+            }
+        }
+        foreign
+    }
+
     /// Kills it as `kill -9` does, and waits until it is gone.
     pub(crate) fn kill(mut self) {
         self.end();
