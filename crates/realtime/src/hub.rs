@@ -10,7 +10,7 @@ use kith_ports::{
     live::{Dispatch, EventBus, Outgoing, Socket, Subscriptions, WorkerId, WorkerLoop},
 };
 use tokio::sync::{mpsc, oneshot};
-use tracing::error;
+use tracing::debug;
 
 use crate::{
     cluster::Interest,
@@ -100,7 +100,7 @@ impl Hub {
         let deliveries = Arc::new(deliveries);
         for (number, worker) in self.workers().iter().enumerate() {
             if worker.batches.send(Arc::clone(&deliveries)).await.is_err() {
-                error!(worker = number, "a worker is gone; its sockets heard nothing of this");
+                debug!(worker = number, "a worker is gone; its sockets heard nothing of this");
             }
         }
     }
