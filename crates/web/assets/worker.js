@@ -1,12 +1,15 @@
 /**
  * Keeps the client at hand while the server is away. The page is asked for first and kept for when
- * nobody answers; modules, which never change under their path, come from what is kept. The interface
+ * nobody answers soon; modules, which never change under their path, come from what is kept. The interface
  * is none of its business.
  */
 
 const CACHE = "kith-{{build}}";
 const MODULES = "{{modules}}".split(" ");
 const FOLDER = "/app/{{build}}/";
+
+/** A server that has said nothing for so long, in milliseconds, is taken to be away. */
+const PATIENCE = 3_000;
 
 const worker = /** @type {any} */ (self);
 
@@ -32,7 +35,10 @@ worker.addEventListener("fetch", (/** @type {any} */ event) => {
   const { origin, pathname } = new URL(request.url);
   if (origin !== location.origin) return;
   if (request.mode === "navigate" && (pathname === "/" || pathname.startsWith("/invite/"))) {
-    event.respondWith(fetch(request).catch(() => caches.match("/", { ignoreVary: true })));
+    const answer = fetch(request);
+    const kept = () => caches.match("/", { ignoreVary: true }).then((kept) => kept ?? answer);
+    const late = new Promise((done) => setTimeout(done, PATIENCE)).then(kept);
+    event.respondWith(Promise.race([answer.catch(kept), late]));
   } else if (pathname.startsWith(FOLDER)) {
     event.respondWith(caches.match(request, { ignoreVary: true }).then((kept) => kept ?? fetch(request)));
   }

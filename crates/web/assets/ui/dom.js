@@ -92,7 +92,7 @@ const exchange = (old, made) => () => {
 };
 
 /** Makes something anew. If it held the focus, that goes to the same control in what is there then. @param {Element} old @param {() => HTMLElement} renew */
-function keepFocus(old, renew) {
+export function keepFocus(old, renew) {
   const focused = document.activeElement;
   const had = old.contains(focused);
   const made = renew();
