@@ -9,6 +9,7 @@
 
 mod accessibility;
 mod browser;
+mod groups;
 mod history;
 mod inbox;
 mod injection;
@@ -18,3 +19,4 @@ mod pictures;
 mod server;
 mod sessions;
 mod talk;
+mod words;

@@ -35,7 +35,7 @@ export class Database {
   }
 
   /** Removes all that was kept for an account. @param {string} user */
-  static erase(user) {
+  static async erase(user) {
     return done(indexedDB.deleteDatabase(name(user)));
   }
 
