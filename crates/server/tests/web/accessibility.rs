@@ -229,7 +229,8 @@ fn what_comes_in_is_said_and_what_is_loaded_is_not() {
         bob.send(chat, &SendMessage { content, ..Default::default() }).await.unwrap();
         ann.says("[role=log]", "Bob: Are you there?").await;
         ann.reload().await;
-        ann.sees("Are you there?").await;
+        ann.connected().await;
+        ann.sees("Bob: Number").await;
         assert_eq!(ann.js(said).await, Value::Array(vec![]));
     });
 }
@@ -241,8 +242,8 @@ fn names_and_menus_are_chosen_from_by_keys_that_one_sees() {
         let ann = browser.page(&server.url(), DESKTOP).await;
         let id = ann.sign_up("ann", "Ann").await;
         let (bob, _) = server.user("bob", Some("Bob")).await;
-        let (_, bo) = server.user("bo", Some("Bo")).await;
-        let group = NewGroup { name: "Hike".to_owned(), description: None, members: vec![id, bo] };
+        let (_, bea) = server.user("bea", Some("Bea")).await;
+        let group = NewGroup { name: "Hike".to_owned(), description: None, members: vec![id, bea] };
         let group = bob.create_group(&group).await.unwrap().id;
         let hello = SendMessage { content: "Hello".to_owned(), ..Default::default() };
         bob.send(group, &hello).await.unwrap();

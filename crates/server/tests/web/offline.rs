@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use kith_client::protocol::rest::SendMessage;
-use serde_json::json;
 
 use crate::{
     browser::Browser,
