@@ -67,6 +67,7 @@ fn nothing_that_needs_writing_is_offered_where_one_may_not_write() {
         ann.click(".results button").await;
         ann.says(".closed", "Only admins write here.").await;
         ann.sees("Rain").await;
+        ann.picture("announcements").await;
         let offered = "[...document.querySelectorAll('.actions button')].map((it) => it.ariaLabel)";
         assert_eq!(ann.js(offered).await, json!(["React", "More"]));
         ann.open("Bob").await;

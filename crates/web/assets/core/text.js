@@ -77,7 +77,7 @@ const clusters = new Intl.Segmenter();
  * @param {string} text
  */
 export function left(text) {
-  if (text.length <= LONGEST - NEAR) return null;
+  if (text.length < LONGEST - NEAR) return null;
   const composed = text.normalize("NFC");
   const bytes = new TextEncoder().encode(composed).length;
   // It may be huge: it is not gone through. Some of its characters take several bytes each.

@@ -31,6 +31,8 @@ export class Composer {
       placeholder: "Message",
       "aria-label": "Message",
       "aria-describedby": "limit",
+      "aria-autocomplete": "list",
+      "aria-controls": "names",
       input: () => this.#typed(),
       keydown: (event) => this.#key(event),
       blur: () => this.#stopTyping(),
@@ -120,12 +122,13 @@ export class Composer {
 
   #grow() {
     const text = this.input.value.trim();
-    const rest = left(text) ?? Infinity;
-    const characters = counted(Math.abs(rest), "character", "characters");
-    this.limit.textContent = rest < 0 ? `Too long by ${characters}.` : rest < Infinity ? `${characters} left.` : "";
-    this.limit.hidden = rest === Infinity;
-    this.input.ariaInvalid = String(rest < 0);
-    this.button.disabled = !text || rest < 0;
+    const rest = left(text);
+    const tooLong = rest !== null && rest < 0;
+    const characters = counted(Math.abs(rest ?? 0), "character", "characters");
+    this.limit.textContent = tooLong ? `Too long by ${characters}.` : `${characters} left.`;
+    this.limit.hidden = rest === null;
+    this.input.ariaInvalid = String(tooLong);
+    this.button.disabled = !text || tooLong;
     // Where it grows by itself (see the style sheet).
     if (CSS.supports("field-sizing", "content")) return;
     queueMicrotask(() => {
@@ -219,11 +222,8 @@ export class Composer {
     );
     this.names.hidden = !found.length;
     // It is a box of choices while there are some, and else what it is: a text of several lines.
-    const open = { role: "combobox", "aria-autocomplete": "list", "aria-expanded": "true", "aria-controls": "names" };
-    for (const [name, value] of Object.entries(open)) {
-      if (found.length) this.input.setAttribute(name, value);
-      else this.input.removeAttribute(name);
-    }
+    this.input.role = found.length ? "combobox" : null;
+    this.input.ariaExpanded = found.length ? "true" : null;
     this.#choose(0);
   }
 
@@ -231,8 +231,7 @@ export class Composer {
   #choose(place) {
     const options = every(this.names, "li");
     options.forEach((it, index) => (it.ariaSelected = String(index === place)));
-    if (options[place]) this.input.setAttribute("aria-activedescendant", options[place].id);
-    else this.input.removeAttribute("aria-activedescendant");
+    this.input.setAttribute("aria-activedescendant", options[place]?.id ?? "");
   }
 
   /** @param {Member} member @param {number} place */
