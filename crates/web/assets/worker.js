@@ -13,7 +13,10 @@ const PATIENCE = 3_000;
 
 const worker = /** @type {any} */ (self);
 
-worker.addEventListener("install", (/** @type {any} */ event) => {
+/** @param {string} what @param {(event: any) => void} work */
+const on = (what, work) => worker.addEventListener(what, work);
+
+on("install", (event) => {
   const rest = ["style.css", "icon.svg"].map((name) => FOLDER + name);
   const all = caches
     .open(CACHE)
@@ -23,14 +26,14 @@ worker.addEventListener("install", (/** @type {any} */ event) => {
   event.waitUntil(all.then(() => worker.skipWaiting()));
 });
 
-worker.addEventListener("activate", (/** @type {any} */ event) => {
+on("activate", (event) => {
   const old = caches
     .keys()
     .then((names) => Promise.all(names.filter((name) => name !== CACHE).map((name) => caches.delete(name))));
   event.waitUntil(old.then(() => worker.clients.claim()));
 });
 
-worker.addEventListener("fetch", (/** @type {any} */ event) => {
+on("fetch", (event) => {
   const { request } = event;
   const { origin, pathname } = new URL(request.url);
   if (origin !== location.origin) return;

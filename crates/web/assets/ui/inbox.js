@@ -145,20 +145,7 @@ export class Inbox {
           ),
         ),
       );
-    const look = [
-      title,
-      line.text,
-      line.kind,
-      line.who,
-      tick,
-      at,
-      unread,
-      mentions,
-      pinned,
-      muted,
-      online,
-      current,
-    ];
+    const look = Object.values({ title, ...line, tick, at, unread, mentions, pinned, muted, online, current });
     return { key: it.id, stamp: stamp(...look), make };
   }
 
