@@ -16,6 +16,7 @@ mod injection;
 mod offline;
 mod page;
 mod pictures;
+mod served;
 mod server;
 mod sessions;
 mod talk;

@@ -287,7 +287,8 @@ export class ConversationView {
   /** Says the newest message, where it is new and of somebody else. */
   #say() {
     const { conversation } = this;
-    if (!conversation) return;
+    // Until the first sync all is history.
+    if (!conversation || (this.saidSeq === null && !this.client.current)) return;
     const { last_message: last, last_seq } = conversation;
     const isNew = this.saidSeq !== null && last_seq > this.saidSeq;
     this.saidSeq = last_seq;

@@ -110,10 +110,10 @@ export const posting = (admins) => (admins ? "admins" : "everyone");
 
 /** @param {Shell} shell */
 function joinByLink(shell) {
-  const join = (/** @type {Record<string, string>} */ { link }) => {
-    element.close();
+  const join = async (/** @type {Record<string, string>} */ { link }) => {
     // The last part of its path.
-    shell.joinByInvite(/([^/?#]+)\/*(?:[?#].*)?$/.exec(link)?.[1] ?? "");
+    const code = /([^/?#]+)\/*(?:[?#].*)?$/.exec(link)?.[1] ?? "";
+    if (await shell.joinByInvite(code)) element.close();
   };
   const link = field("link", "Invite link or code", { autocomplete: "off", required: true });
   const element = dialog("Join by link", form("Join", join, link));
