@@ -66,11 +66,13 @@ export function refill(element, mark, make) {
  */
 export function keyed(parent, items, { key, stamp, make }) {
   const old = new Map(every(parent, ":scope > *").map((child) => [child.dataset.key, child]));
+  // What goes, goes first: nothing that stays is moved for it, which would take the focus from it.
+  const names = new Set(items.map(key));
+  for (const [name, element] of old) if (!names.has(name ?? "")) element.remove();
   let place = parent.firstElementChild;
   for (const item of items) {
     const [name, mark] = [key(item), stamp(item)];
     let element = old.get(name);
-    old.delete(name);
     if (!element || stamps.get(element) !== mark) {
       const made = make(item);
       made.dataset.key = name;
@@ -82,7 +84,6 @@ export function keyed(parent, items, { key, stamp, make }) {
     if (element === place) place = place.nextElementSibling;
     else parent.insertBefore(element, place);
   }
-  for (const element of old.values()) element.remove();
 }
 
 /** @param {Element} old @param {HTMLElement} made */
