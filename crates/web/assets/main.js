@@ -1,7 +1,7 @@
 /** Where it starts: the page for strangers, or the chat. */
 
 import { Client } from "./net/client.js";
-import { tokens } from "./net/session.js";
+import { onChange, tokens } from "./net/session.js";
 import { toast } from "./ui/dom.js";
 import { Shell } from "./ui/shell.js";
 import { signInPage } from "./ui/sign-in.js";
@@ -14,15 +14,14 @@ keepAtHand();
 
 const root = /** @type {HTMLElement} */ (document.getElementById("app"));
 const invite = /^\/invite\/([^/]+)$/.exec(location.pathname)?.[1];
-const stranger = !tokens();
-if (stranger) await signInPage(root, Boolean(invite));
+const isNobody = !tokens();
+let user = tokens()?.user_id ?? null;
+// Another tab signs in, or out, or in as somebody else.
+onChange((now) => now !== user && location.reload());
+if (isNobody) await signInPage(root, Boolean(invite));
+user = tokens()?.user_id ?? null;
 const shell = new Shell(root, await Client.start());
-if (invite) {
-  history.replaceState(null, "", "/");
-  // Who has signed in for it has been told what for.
-  if (stranger) await shell.joinByInvite(invite);
-  else await shell.invited(invite);
-}
+if (invite) await shell.invited(invite, isNobody);
 
 /** Has the worker keep these modules, for when the server is away. */
 function keepAtHand() {

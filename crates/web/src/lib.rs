@@ -43,6 +43,8 @@ pub struct File {
     pub gzip: Bytes,
     /// What tells it from an older one: a strong validator, in quotes.
     pub etag: String,
+    /// That of the compressed one, which is other bytes.
+    pub gzip_etag: String,
     /// What it is.
     pub content_type: &'static str,
 }
@@ -123,8 +125,10 @@ impl File {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         // Writing to memory does not fail; what came out would be seen to be no gzip.
         let gzip = encoder.write_all(&body).and_then(|()| encoder.finish()).unwrap_or_default();
+        let name = short(&Sha256::digest(&body));
         Self {
-            etag: format!("\"{}\"", short(&Sha256::digest(&body))),
+            etag: format!("\"{name}\""),
+            gzip_etag: format!("\"{name}-gzip\""),
             content_type: content_type(path),
             body: body.into(),
             gzip: gzip.into(),

@@ -144,6 +144,15 @@ test("reactions are taken back as they were given", () => {
   assert.deepEqual(reacted(reacted(two, "👍", "bob", false), "👍", "cat", false), []);
 });
 
+test("of many who reacted twenty are named, and oneself", () => {
+  let all = reacted([], "👍", "0", true, "ann");
+  for (let number = 1; number < 30; number++) all = reacted(all, "👍", String(number), true, "ann");
+  assert.equal(all[0].user_ids.length, 20);
+  all = reacted(all, "👍", "ann", true, "ann");
+  assert.equal(all[0].user_ids.at(-1), "ann");
+  assert.equal(all[0].count, 31);
+});
+
 test("the pages of a sync have the blocks together", () => {
   const it = store();
   const rest = {

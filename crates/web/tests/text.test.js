@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { isEmoji, pieces } from "../assets/core/text.js";
+import { isEmoji, left, pieces } from "../assets/core/text.js";
 import { inbox, rows, unread } from "../assets/core/timeline.js";
 import { conversation, message } from "./made.js";
 
@@ -48,6 +48,17 @@ test("a few emoji alone are large", () => {
   assert.ok(isEmoji("👍🏽 ❤️ 🇩🇪"));
   assert.ok(!isEmoji("ok 🎉"));
   assert.ok(!isEmoji("42"));
+});
+
+test("characters are counted as people do, and bytes as the server does", () => {
+  assert.equal(left("x".repeat(3_800)), 200);
+  assert.equal(left("x".repeat(3_799)), null);
+  assert.equal(left("x".repeat(4_000)), 0);
+  assert.equal(left("x".repeat(4_001)), -1);
+  assert.equal(left("🇩🇪".repeat(2_000)), null);
+  assert.equal(left("e\u0301".repeat(4_000)), 0);
+  // Few characters of many bytes.
+  assert.equal(left("👩‍👩‍👧‍👦".repeat(700)), -279);
 });
 
 test("rows have days, one line above what is new, and people who speak on", () => {

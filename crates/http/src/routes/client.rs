@@ -20,9 +20,9 @@ const ASK_AGAIN: &str = "no-cache";
 
 pub(crate) fn configure(config: &mut ServiceConfig) {
     config
-        .service(at("/invite/{code}").get(invite).into_resource())
-        .service(at("/worker.js").get(worker).into_resource())
-        .service(at("/app/{build}/{path:.*}").get(module).into_resource());
+        .service(at("/invite/{code}").file(invite).into_resource())
+        .service(at("/worker.js").file(worker).into_resource())
+        .service(at("/app/{build}/{path:.*}").file(module).into_resource());
 }
 
 /// The page.
@@ -56,11 +56,13 @@ fn nowhere() -> Problem {
 
 fn send(request: &HttpRequest, file: &File, cache: &'static str) -> HttpResponse {
     let asked = request.headers();
+    let compressed = words(asked, header::ACCEPT_ENCODING).any(|coding| coding == "gzip");
+    let etag = if compressed { &file.gzip_etag } else { &file.etag };
     let known = words(asked, header::IF_NONE_MATCH)
-        .any(|etag| etag == "*" || etag.trim_start_matches("W/") == file.etag);
+        .any(|known| known == "*" || known.trim_start_matches("W/") == etag);
     let mut answer = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     answer
-        .insert_header((header::ETAG, file.etag.as_str()))
+        .insert_header((header::ETAG, etag.as_str()))
         .insert_header((header::CACHE_CONTROL, cache))
         .insert_header((header::VARY, "Accept, Accept-Encoding"))
         .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
@@ -70,7 +72,7 @@ fn send(request: &HttpRequest, file: &File, cache: &'static str) -> HttpResponse
         return answer.finish();
     }
     answer.content_type(file.content_type);
-    if words(asked, header::ACCEPT_ENCODING).any(|coding| coding == "gzip") {
+    if compressed {
         return answer.insert_header((header::CONTENT_ENCODING, "gzip")).body(file.gzip.clone());
     }
     answer.body(file.body.clone())
@@ -92,14 +94,19 @@ mod tests {
         App,
         body::to_bytes,
         dev::ServiceResponse,
+        http::Method,
         test::{TestRequest, call_service, init_service},
     };
 
     use super::*;
 
     async fn get(path: &str, headers: &[(&str, &str)]) -> ServiceResponse {
+        ask(TestRequest::get(), path, headers).await
+    }
+
+    async fn ask(request: TestRequest, path: &str, headers: &[(&str, &str)]) -> ServiceResponse {
         let app = init_service(App::new().configure(configure)).await;
-        let request = TestRequest::get().uri(path);
+        let request = request.uri(path);
         let request =
             headers.iter().fold(request, |request, header| request.insert_header(*header));
         call_service(&app, request.to_request()).await
@@ -144,6 +151,35 @@ mod tests {
             assert_eq!(answer.headers().contains_key("content-encoding"), compressed, "{accepts}");
             let sent = to_bytes(answer.into_body()).await.unwrap();
             assert_eq!(sent, if compressed { &worker.gzip } else { &worker.body }, "{accepts}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn what_is_compressed_has_an_etag_of_its_own() {
+        let (plain, gzip) = (("accept-encoding", "identity"), ("accept-encoding", "gzip"));
+        let plain_etag = header(&get("/worker.js", &[plain]).await, "etag").to_owned();
+        let gzip_etag = header(&get("/worker.js", &[gzip]).await, "etag").to_owned();
+        assert_ne!(plain_etag, gzip_etag);
+        for (coding, etag, status) in
+            [(gzip, &gzip_etag, 304), (plain, &plain_etag, 304), (gzip, &plain_etag, 200)]
+        {
+            let answer = get("/worker.js", &[coding, ("if-none-match", etag)]).await;
+            assert_eq!(answer.status(), status, "{coding:?} {etag}");
+            assert_eq!(header(&answer, "vary"), "Accept, Accept-Encoding");
+        }
+    }
+
+    #[actix_web::test]
+    async fn head_has_the_headers_of_get() {
+        for path in ["/invite/abc", "/worker.js", &format!("/app/{}/main.js", client().build())] {
+            let (head, get) = (
+                ask(TestRequest::default().method(Method::HEAD), path, &[]).await,
+                get(path, &[]).await,
+            );
+            assert_eq!(head.status(), 200, "{path}");
+            for name in ["etag", "cache-control", "content-type", "content-security-policy"] {
+                assert_eq!(header(&head, name), header(&get, name), "{path}");
+            }
         }
     }
 

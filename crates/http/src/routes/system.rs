@@ -29,7 +29,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
 /// What the server says of itself; the documents and their reader are beside it.
 pub(crate) fn table() -> Table {
     Table::default()
-        .with(at("/").get(root))
+        .with(at("/").file(root))
         .with(at("/health").get(health))
         .with(at("/health/live").get(live))
         .with(at("/health/ready").get(ready))

@@ -44,6 +44,16 @@ macro_rules! methods {
 impl Entry {
     methods! { get GET post POST put PUT patch PATCH delete DELETE }
 
+    /// A page or a file: HEAD is answered as GET is, and HTTP leaves the body out.
+    pub(crate) fn file<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.get(handler.clone()).route(Method::HEAD, web::head().to(handler))
+    }
+
     fn route(mut self, method: Method, route: Route) -> Self {
         self.resource = self.resource.route(route);
         self.methods.push(method);
@@ -72,7 +82,9 @@ impl Entry {
 
     fn calls(&self, base: &str) -> impl Iterator<Item = Call> {
         let path = format!("{base}{}", self.path);
-        self.methods.iter().map(move |method| (method.clone(), path.clone()))
+        // HEAD is no call of its own.
+        let methods = self.methods.iter().filter(|method| *method != Method::HEAD);
+        methods.map(move |method| (method.clone(), path.clone()))
     }
 }
 

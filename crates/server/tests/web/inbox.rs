@@ -42,6 +42,7 @@ fn what_is_archived_stands_behind_a_row_of_its_own() {
 
         bob.send(chat, &say("Are you there?")).await.unwrap();
         ann.until("a hint", "document.querySelector('.archive .hint') !== null").await;
+        ann.picture("archived").await;
         assert_eq!(ann.js("document.title").await, "Kith", "it was put away to be quiet");
         ann.click(".archive").await;
         ann.until("it", &format!("{row} !== null")).await;

@@ -9,12 +9,15 @@
 
 mod accessibility;
 mod browser;
+mod groups;
 mod history;
 mod inbox;
 mod injection;
 mod offline;
 mod page;
 mod pictures;
+mod served;
 mod server;
 mod sessions;
 mod talk;
+mod words;

@@ -1,6 +1,8 @@
 //! The server goes and comes back; the page is loaded again at any moment.
 
-use serde_json::json;
+use std::time::{Duration, Instant};
+
+use kith_client::protocol::rest::SendMessage;
 
 use crate::{
     browser::Browser,
@@ -146,7 +148,7 @@ fn a_browser_without_databases_loses_nothing_and_signs_out() {
         let bob = browser.page(&server.url(), DESKTOP).await;
         ann.sign_up("ann", "Ann").await;
         bob.sign_up("bob", "Bob").await;
-        ann.call("Page.addScriptToEvaluateOnNewDocument", json!({ "source": NO_DATABASES })).await;
+        ann.before_all(NO_DATABASES).await;
         ann.reload().await;
         ann.connected().await;
         ann.talk_to("Bob").await;
@@ -173,5 +175,85 @@ fn a_browser_without_databases_loses_nothing_and_signs_out() {
         ann.press("Sign out").await;
         ann.click("dialog:last-of-type .primary").await;
         ann.until("the sign-in page", "document.querySelector('.sign-in') !== null").await;
+    });
+}
+
+/// A browser whose databases never answer, as one that is stuck on its disk.
+const SILENT_DATABASES: &str = "for (const name of ['open', 'deleteDatabase'])
+  IDBFactory.prototype[name] = () => ({});";
+
+#[test]
+fn a_database_that_never_answers_holds_nothing_up() {
+    run(async {
+        let (server, browser) = (Server::start(), Browser::start().await);
+        let ann = browser.page(&server.url(), DESKTOP).await;
+        let bob = browser.page(&server.url(), DESKTOP).await;
+        ann.sign_up("ann", "Ann").await;
+        bob.sign_up("bob", "Bob").await;
+        ann.before_all(SILENT_DATABASES).await;
+        let began = Instant::now();
+        ann.reload().await;
+        ann.connected().await;
+        println!("without its database it was there after {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(12));
+        ann.talk_to("Bob").await;
+        ann.write("sent all the same").await;
+        bob.open("Ann").await;
+        bob.sees("sent all the same").await;
+        ann.press("Settings").await;
+        ann.press("Sign out").await;
+        ann.click("dialog:last-of-type .primary").await;
+        ann.until("the sign-in page", "document.querySelector('.sign-in') !== null").await;
+    });
+}
+
+#[test]
+fn a_server_that_takes_connections_and_never_answers_leaves_the_page() {
+    run(async {
+        let (server, browser) = (Server::start(), Browser::start().await);
+        let ann = browser.page(&server.url(), DESKTOP).await;
+        ann.sign_up("ann", "Ann").await;
+        server.user("bob", Some("Bob")).await;
+        ann.talk_to("Bob").await;
+        ann.write("before").await;
+        ann.all_sent().await;
+        ann.until("the worker", "navigator.serviceWorker.ready.then(() => true)").await;
+        server.signal("STOP");
+        let began = Instant::now();
+        ann.reload().await;
+        ann.sees("You: before").await;
+        println!("without an answer it was there after {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(12));
+        ann.until("a banner", "!document.querySelector('.banner').hidden").await;
+        server.signal("CONT");
+        ann.connected().await;
+    });
+}
+
+#[test]
+fn what_is_written_in_the_middle_of_the_history_while_away_is_shown_at_its_end() {
+    run(async {
+        let (mut server, browser) = (Server::start(), Browser::start().await);
+        let (bob, _) = server.user("bob", Some("Bob")).await;
+        let ann = browser.page(&server.url(), DESKTOP).await;
+        let id = ann.sign_up("ann", "Ann").await;
+        let chat = bob.open_direct(id).await.unwrap().id;
+        for number in 0..300 {
+            let content = format!("Number {number}.");
+            bob.send(chat, &SendMessage { content, ..Default::default() }).await.unwrap();
+        }
+        ann.until("all counted", "document.title === '(300) Kith'").await;
+        ann.open("Bob").await;
+        ann.says(".line", "New messages").await;
+        server.kill();
+        ann.until("a banner", "!document.querySelector('.banner').hidden").await;
+        ann.write("meanwhile").await;
+        ann.says(".toast", "shown at the end").await;
+        server.go_on();
+        ann.connected().await;
+        ann.sees("You: meanwhile. ").await;
+        ann.until("the end", "document.querySelector('.to-end').hidden").await;
+        let last = ann.messages().await.pop();
+        assert!(last.is_some_and(|it| it.contains("meanwhile")));
     });
 }

@@ -129,6 +129,41 @@ impl Page {
         self.until(&format!("{selector} says {text:?}"), &expression).await;
     }
 
+    /// Has a script run before those of every page from now on.
+    pub(crate) async fn before_all(&self, script: &str) {
+        self.call("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script })).await;
+    }
+
+    /// Speaks another language, from the next page on.
+    pub(crate) async fn language(&self, language: &str) {
+        let agent = self.js("navigator.userAgent").await;
+        let other = json!({ "userAgent": agent, "acceptLanguage": language });
+        self.call("Emulation.setUserAgentOverride", other).await;
+        self.call("Emulation.setLocaleOverride", json!({ "locale": language })).await;
+    }
+
+    /// Presses the mouse in the middle of one element, and lets it go over a point.
+    pub(crate) async fn drag(&self, selector: &str, (x, y): (u32, u32)) {
+        let from = self.place(&format!("document.querySelector({})", json!(selector))).await;
+        self.mouse("mousePressed", &from).await;
+        let to = json!({ "x": x, "y": y });
+        self.mouse("mouseMoved", &to).await;
+        self.mouse("mouseReleased", &to).await;
+    }
+
+    /// Presses the mouse at a point.
+    pub(crate) async fn press_at(&self, (x, y): (u32, u32)) {
+        let place = json!({ "x": x, "y": y });
+        for kind in ["mouseMoved", "mousePressed", "mouseReleased"] {
+            self.mouse(kind, &place).await;
+        }
+    }
+
+    /// What has the focus, by what it is called.
+    pub(crate) async fn focused(&self) -> Value {
+        self.js("document.activeElement.ariaLabel ?? document.activeElement.tagName").await
+    }
+
     /// Presses what says this, with the mouse.
     pub(crate) async fn press(&self, label: &str) {
         let found = format!("({FIND})({})", json!(label));
@@ -176,6 +211,7 @@ impl Page {
         let code = match key {
             "Enter" => 13,
             "Escape" => 27,
+            "Tab" => 9,
             "ArrowUp" => 38,
             "ArrowDown" => 40,
             other => u32::from(other.to_ascii_uppercase().as_bytes()[0]),

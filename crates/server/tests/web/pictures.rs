@@ -84,6 +84,9 @@ fn pictures_of_a_chat_at_both_widths() {
         ann.picture("phone-dark").await;
         ann.colours("light").await;
         ann.picture("phone").await;
+        ann.js("document.querySelectorAll('.message').forEach((it, at) => at === 1 && it.focus())")
+            .await;
+        ann.picture("phone-toolbar").await;
         ann.press("Details").await;
         ann.says(".members", "Cleo Marsh").await;
         ann.picture("phone-panel").await;

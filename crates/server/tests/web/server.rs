@@ -81,6 +81,13 @@ impl Server {
         }
     }
 
+    /// Halts it: it takes connections, as its kernel does that, and never answers. `CONT` has it go on.
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = self.child.as_ref().expect("it runs").id().to_string();
+        let done = Command::new("kill").args([&format!("-{signal}"), &pid]).status();
+        assert!(done.is_ok_and(|it| it.success()), "it takes the signal");
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }

@@ -170,3 +170,16 @@ fn what_is_typed_in_one_tab_outlives_what_is_sent_in_another() {
             .await;
     });
 }
+
+#[test]
+fn a_tab_where_nobody_is_signed_in_follows_one_where_somebody_signs_in() {
+    run(async {
+        let (server, browser) = (Server::start(), Browser::start().await);
+        let first = browser.page(&server.url(), DESKTOP).await;
+        let second = browser.page_in(first.context(), &server.url(), DESKTOP).await;
+        second.until("the sign-in page", "document.querySelector('.sign-in') !== null").await;
+        first.sign_up("ann", "Ann").await;
+        second.connected().await;
+        assert!(second.complaints().is_empty(), "{:?}", second.complaints());
+    });
+}

@@ -6,9 +6,9 @@
 import { Room } from "./room.js";
 
 /** Unread messages are counted exactly up to here, as the server does. */
-const MOST_UNREAD = 999;
+export const MOST_UNREAD = 999;
 /** For so long somebody types without saying so again: the server's own measure, and some grace. */
-export const TYPING_LASTS = 7_000;
+const TYPING_LASTS = 7_000;
 
 export class Store {
   constructor() {
@@ -126,12 +126,8 @@ export class Store {
 
   /** @param {string} id */
   remove(id) {
-    this.conversations.delete(id);
-    this.rooms.delete(id);
-    this.marks.delete(id);
-    this.least.delete(id);
-    this.counted.delete(id);
-    this.typing.delete(id);
+    const { conversations, rooms, marks, least, counted, typing } = this;
+    for (const held of [conversations, rooms, marks, least, counted, typing]) held.delete(id);
     this.touch("list", `room:${id}`);
   }
 
@@ -163,9 +159,10 @@ export class Store {
         }));
       case "reaction_added":
       case "reaction_removed":
-        return this.#changed(frame, (message) => ({
-          reactions: reacted(message.reactions, frame.emoji, frame.user_id, frame.type === "reaction_added"),
-        }));
+        return this.#changed(frame, ({ reactions }) => {
+          const added = frame.type === "reaction_added";
+          return { reactions: reacted(reactions, frame.emoji, frame.user_id, added, this.me?.id) };
+        });
       case "receipt_update":
         return this.#receipt(frame);
       case "user_typing":
@@ -441,12 +438,15 @@ const more = (my, messages, mentions) => ({
   unread_mentions: Math.min(my.unread_mentions + mentions, MOST_UNREAD),
 });
 
-/** @param {Reaction[]} reactions @param {string} emoji @param {string} user @param {boolean} added */
-export function reacted(reactions, emoji, user, added) {
+/**
+ * Twenty of those who gave a reaction are named, and oneself.
+ * @param {Reaction[]} reactions @param {string} emoji @param {string} user @param {boolean} added @param {string} [me]
+ */
+export function reacted(reactions, emoji, user, added, me) {
   const known = reactions.find((it) => it.emoji === emoji);
   if (!known) return added ? [...reactions, { emoji, count: 1, user_ids: [user] }] : reactions;
   const others = known.user_ids.filter((id) => id !== user);
-  const user_ids = added && others.length < 20 ? [...others, user] : others;
+  const user_ids = added && (others.length < 20 || user === me) ? [...others, user] : others;
   const count = known.count + (added ? 1 : -1);
   const changed = { emoji, count, user_ids };
   return reactions.map((it) => (it === known ? changed : it)).filter((it) => it.count > 0);

@@ -63,3 +63,25 @@ const EMOJI = /^(?:\p{Extended_Pictographic}|\p{Regional_Indicator}|\p{Emoji_Mod
 
 /** Whether it is a few emoji and nothing else, which are shown large. @param {string} content */
 export const isEmoji = (content) => content.length <= 24 && EMOJI.test(content);
+
+/** A message holds this many characters, as people count them, and bytes. */
+const LONGEST = 4_000;
+const MOST_BYTES = 16 * 1024;
+/** One hears of that from here on. */
+const NEAR = 200;
+const clusters = new Intl.Segmenter();
+
+/**
+ * How many characters are left, where it comes near the end; below 0 it is too long. The server's own
+ * measure. What cannot be too long is not counted.
+ * @param {string} text
+ */
+export function left(text) {
+  if (text.length < LONGEST - NEAR) return null;
+  const composed = text.normalize("NFC");
+  const bytes = new TextEncoder().encode(composed).length;
+  // It may be huge: it is not gone through. Some of its characters take several bytes each.
+  if (bytes > MOST_BYTES) return Math.floor((MOST_BYTES - bytes) / 4);
+  const rest = LONGEST - [...clusters.segment(composed)].length;
+  return rest <= NEAR ? rest : null;
+}

@@ -1,5 +1,7 @@
 /** The rows of a conversation: messages, what waits to be sent, and what stands between them. */
 
+import { now } from "./clock.js";
+
 /** Messages of one person that are this close stand together. */
 const TOGETHER = 5 * 60_000;
 
@@ -71,7 +73,7 @@ export const inbox = (all) =>
   [...all].sort((one, other) => isPinned(other) - isPinned(one) || time(other) - time(one));
 
 /** Whether it is muted now. @param {Conversation} it */
-export const isMuted = ({ my }) => Boolean(my?.muted_until && Date.parse(my.muted_until) > Date.now());
+export const isMuted = ({ my }) => Boolean(my?.muted_until && Date.parse(my.muted_until) > now());
 
 /** How many unread messages the title tells of: not those that are muted or put away. @param {Iterable<Conversation>} all */
 export const unread = (all) =>

@@ -1,5 +1,6 @@
 /** The REST calls. */
 
+import { guessClock } from "../core/clock.js";
 import { Refused } from "../core/outbox.js";
 import { PATIENCE, SignedOut, token } from "./session.js";
 
@@ -31,6 +32,7 @@ export async function ask(method, path, body, bearer) {
     body: body && JSON.stringify(body),
     signal,
   }).catch(() => Promise.reject(away()));
+  guessClock(answer.headers.get("Date"));
   if (answer.status === 204) return null;
   const json = await answer.json().catch(() => (answer.ok ? Promise.reject(away()) : {}));
   if (!answer.ok) throw new Problem(json, answer.status);

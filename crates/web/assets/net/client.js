@@ -1,11 +1,12 @@
 /** Brings the store, the socket, the calls and the outbox together. What the pages call is here. */
 
+import { now } from "../core/clock.js";
 import { NOTHING, draftOf, kept } from "../core/draft.js";
 import { Outbox } from "../core/outbox.js";
 import { Store } from "../core/store.js";
 import { api, ask } from "./api.js";
 import { Database } from "./db.js";
-import { forget, lose, onChange, signIn, tokens } from "./session.js";
+import { forget, lose, signIn, tokens } from "./session.js";
 import { Socket } from "./socket.js";
 
 /** Messages on their way to the outbox: this is written at once, the database takes a moment. */
@@ -67,7 +68,6 @@ export class Client {
     if (shown) client.store.restore(shown);
     await client.outbox.open().catch(() => {});
     client.#recover();
-    onChange((now) => now !== user && location.reload());
     client.socket.connect();
     return client;
   }
@@ -89,14 +89,13 @@ export class Client {
 
   /** Writes a message. From then on it cannot be lost. @param {string} id @param {Draft} draft */
   write(id, { text, answers }) {
-    const now = Date.now();
-    this.lastOrder = Math.max(now, this.lastOrder + 1);
+    this.lastOrder = Math.max(Date.now(), this.lastOrder + 1);
     this.#keep({
       client_message_id: randomId(),
       conversation_id: id,
       content: text.trim(),
       reply_to: answers,
-      created_at: now,
+      created_at: now(),
       order: this.lastOrder,
       state: "pending",
     });
@@ -199,10 +198,14 @@ export class Client {
     }
   }
 
-  /** @param {Message} message @param {string} emoji */
-  react({ id, reactions }, emoji) {
-    const mine = reactions.find((it) => it.emoji === emoji)?.user_ids.includes(this.user);
-    return api[mine ? "delete" : "put"](`/messages/${id}/reactions/${encodeURIComponent(emoji)}`);
+  /** Gives a reaction, or takes it back. @param {Message} message @param {string} emoji */
+  async react({ id, version, reactions }, emoji) {
+    const path = `/messages/${id}/reactions/${encodeURIComponent(emoji)}`;
+    const given = reactions.find((it) => it.emoji === emoji);
+    const isMine = given?.user_ids.includes(this.user);
+    const after = isMine ? null : await api.put(path);
+    // Only the first of those who gave it are named. Where giving it changed nothing, it was given.
+    if (isMine || (given && after.version === version)) await api.delete(path);
   }
 
   /** @param {string} id @param {string} content */

@@ -6,13 +6,22 @@ const SHOWN = "shown";
 /** @param {string} user each account has a database of its own */
 const name = (user) => `kith-${user}`;
 
+/** A database that has said nothing for so long, in milliseconds, is done without. */
+const PATIENCE = 3_000;
+
+/** @template T @param {(resolve: (value: T) => void, reject: (why: unknown) => void) => void} work @returns {Promise<T>} */
+const inTime = (work) =>
+  new Promise((resolve, reject) => {
+    setTimeout(reject, PATIENCE, new Error("The database does not answer."));
+    work(resolve, reject);
+  });
+
 /** @template T @param {IDBRequest<T>} request @returns {Promise<T>} */
-function done(request) {
-  return new Promise((resolve, reject) => {
+const done = (request) =>
+  inTime((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
   });
-}
 
 export class Database {
   /** @param {string} user */
@@ -26,11 +35,8 @@ export class Database {
   }
 
   /** Removes all that was kept for an account. @param {string} user */
-  static erase(user) {
-    return new Promise((resolve) => {
-      const request = indexedDB.deleteDatabase(name(user));
-      request.onsuccess = request.onerror = request.onblocked = () => resolve(undefined);
-    });
+  static async erase(user) {
+    return done(indexedDB.deleteDatabase(name(user)));
   }
 
   /** @param {IDBDatabase} db */
@@ -63,7 +69,7 @@ export class Database {
 
   /** Resolves when it is on disk. @param {string} name @param {(store: IDBObjectStore) => void} change */
   #write(name, change) {
-    return new Promise((/** @type {(value: void) => void} */ resolve, reject) => {
+    return inTime((/** @type {(value: void) => void} */ resolve, reject) => {
       const transaction = this.db.transaction(name, "readwrite", { durability: "strict" });
       transaction.oncomplete = () => resolve();
       transaction.onerror = transaction.onabort = () => reject(transaction.error);

@@ -1,6 +1,7 @@
 /** One WebSocket after another: opened with a ticket, opened again whenever it is lost. */
 
 import { backoff } from "../core/backoff.js";
+import { setClock } from "../core/clock.js";
 import { Refused } from "../core/outbox.js";
 import { call } from "./api.js";
 import { PATIENCE, SignedOut, token } from "./session.js";
@@ -90,6 +91,7 @@ export class Socket {
   #heard(frame) {
     if (frame.type === "ready") {
       clearTimeout(this.timer);
+      setClock(frame.server_time);
       this.ready = true;
       this.attempt = 0;
       this.on.state(true);

@@ -1,13 +1,13 @@
 /** Where one writes: text that grows, what it answers or changes, drafts, and the names of the mentioned. */
 
 import { NOTHING, kept, quoted, written } from "../core/draft.js";
-import { attempt, every, fill, h, icon, iconButton, refill, stamp } from "./dom.js";
+import { left } from "../core/text.js";
+import { attempt, every, fill, h, icon, iconButton, refill, stamp, toast } from "./dom.js";
+import { counted } from "./format.js";
 import { nameOf } from "./people.js";
 
 /** Typing is said again this often. */
 const SAY_TYPING = 3_000;
-/** A message holds this many characters. */
-const LONGEST = 4_000;
 
 export class Composer {
   /**
@@ -30,23 +30,22 @@ export class Composer {
       rows: 1,
       placeholder: "Message",
       "aria-label": "Message",
-      maxlength: LONGEST,
+      "aria-describedby": "limit",
+      "aria-autocomplete": "list",
+      "aria-controls": "names",
       input: () => this.#typed(),
       keydown: (event) => this.#key(event),
       blur: () => this.#stopTyping(),
     });
     this.above = h("div.composer-above");
-    this.names = h("ul.names", { role: "listbox", "aria-label": "People to mention" });
+    this.names = h("ul.names", { id: "names", role: "listbox", "aria-label": "People to mention" });
+    this.limit = h("p.limit", { id: "limit" });
     this.button = iconButton("send", "Send", () => this.#send(), "send");
-    this.element = h("div.composer", this.names, this.above, h("div.composer-row", this.input, this.button));
+    const row = h("div.composer-row", this.input, this.button);
+    this.element = h("div.composer", this.names, this.above, row, this.limit);
     this.onStorage = () => this.#follow();
     addEventListener("storage", this.onStorage);
     this.#show();
-  }
-
-  focus() {
-    // On a touch screen the keyboard would cover the conversation.
-    if (matchMedia("(hover: hover)").matches) this.input.focus({ preventScroll: true });
   }
 
   /** @param {Message} message */
@@ -65,7 +64,7 @@ export class Composer {
   /** Gives up what it changes or answers. Says whether there was such. */
   escape() {
     const { answers, edits } = this.draft;
-    if (!this.names.hidden) this.names.hidden = true;
+    if (!this.names.hidden) this.#offer([]);
     else if (edits) this.#set({ ...this.draft, edits: null });
     else if (answers) this.#set({ ...this.draft, answers: null });
     else return false;
@@ -116,13 +115,20 @@ export class Composer {
   #show() {
     this.input.readOnly = false;
     this.input.value = written(this.draft);
-    this.names.hidden = true;
+    this.#offer([]);
     this.renderAbove();
     this.#grow();
   }
 
   #grow() {
-    this.button.disabled = !this.input.value.trim();
+    const text = this.input.value.trim();
+    const rest = left(text);
+    const tooLong = rest !== null && rest < 0;
+    const characters = counted(Math.abs(rest ?? 0), "character", "characters");
+    this.limit.textContent = tooLong ? `Too long by ${characters}.` : `${characters} left.`;
+    this.limit.hidden = rest === null;
+    this.input.ariaInvalid = String(tooLong);
+    this.button.disabled = !text || tooLong;
     // Where it grows by itself (see the style sheet).
     if (CSS.supports("field-sizing", "content")) return;
     queueMicrotask(() => {
@@ -155,6 +161,7 @@ export class Composer {
 
   #send() {
     const content = this.input.value.trim();
+    if (this.input.ariaInvalid === "true") return toast(this.limit.textContent ?? "");
     if (!content || this.input.readOnly) return;
     // The server ends the typing of who sends.
     this.saidTyping = 0;
@@ -204,20 +211,36 @@ export class Composer {
       .slice(0, 6);
     // Whoever has typed the whole name means to go on.
     const whole = found.length === 1 && found[0].username?.toLowerCase() === text;
-    this.names.hidden = !found.length || whole;
-    fill(
-      this.names,
-      found.map((it, index) => this.#name(it, index === 0)),
-    );
+    this.#offer(whole ? [] : found);
   }
 
-  /** @param {Member} member @param {boolean} chosen */
-  #name({ username, display_name }, chosen) {
+  /** Shows names to choose from, or none. @param {Member[]} found */
+  #offer(found) {
+    fill(
+      this.names,
+      found.map((it, index) => this.#name(it, index)),
+    );
+    this.names.hidden = !found.length;
+    // It is a box of choices while there are some, and else what it is: a text of several lines.
+    this.input.role = found.length ? "combobox" : null;
+    this.input.ariaExpanded = found.length ? "true" : null;
+    this.#choose(0);
+  }
+
+  /** Marks the name that Enter takes. @param {number} place */
+  #choose(place) {
+    const options = every(this.names, "li");
+    options.forEach((it, index) => (it.ariaSelected = String(index === place)));
+    this.input.setAttribute("aria-activedescendant", options[place]?.id ?? "");
+  }
+
+  /** @param {Member} member @param {number} place */
+  #name({ username, display_name }, place) {
     const pointerdown = (/** @type {Event} */ event) => {
       event.preventDefault();
       this.#mention(username ?? "");
     };
-    const about = { role: "option", "aria-selected": String(chosen), "data-name": username, pointerdown };
+    const about = { role: "option", id: `name-${place}`, "data-name": username, pointerdown };
     return h("li", about, h("strong", { dir: "auto" }, display_name), ` @${username}`);
   }
 
@@ -226,8 +249,7 @@ export class Composer {
     const options = every(this.names, "li");
     const chosen = options.findIndex((it) => it.ariaSelected === "true");
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-      const next = (chosen + (event.key === "ArrowDown" ? 1 : options.length - 1)) % options.length;
-      options.forEach((it, index) => (it.ariaSelected = String(index === next)));
+      this.#choose((chosen + (event.key === "ArrowDown" ? 1 : options.length - 1)) % options.length);
     } else if (event.key === "Enter" || event.key === "Tab") {
       this.#mention(options[chosen]?.dataset.name ?? "");
     } else {

@@ -1,16 +1,22 @@
 /** One conversation: its head, its history, where one writes, and the panel beside it. */
 
+import { now } from "../core/clock.js";
 import { api, listOf } from "../net/api.js";
 import { Composer } from "./composer.js";
 import { confirm, messageDetails } from "./dialogs.js";
-import { attempt, copy, fill, h, iconButton, reason, refill, stamp, toast } from "./dom.js";
+import { attempt, copy, every, fill, h, iconButton, reason, refill, stamp, toast } from "./dom.js";
 import { menu } from "./menu.js";
+import { label } from "./message.js";
 import { Panel, leads } from "./panel.js";
-import { isOnline, pictureOf, subtitleOf, titleOf, typingLine } from "./people.js";
+import { isOnline, noteOf, pictureOf, subtitleOf, titleOf, typingLine } from "./people.js";
 import { Timeline } from "./timeline.js";
 
 /** One's own message may be edited for so long. */
 const EDITABLE = 15 * 60_000;
+/** As many new messages are kept for who has them read aloud. */
+const SAID = 5;
+/** Up to this width the panel covers all else (see the style sheet). */
+const narrow = matchMedia("(max-width: 720px)");
 
 export class ConversationView {
   /** @param {Shell} shell @param {string} id */
@@ -35,16 +41,22 @@ export class ConversationView {
     this.composer = new Composer(this.client, id, {
       sent: () => this.#sent(),
       lastOwn: () =>
-        this.room?.messages.findLast((it) => it.sender_id === this.client.user && this.mayEdit(it)),
+        this.room?.messages.findLast((it) => this.mayEdit(it)),
       members: () => this.#members(),
     });
     this.head = h("header.bar");
     this.typing = h("div.typing-line", { "aria-live": "polite" });
     this.foot = h("div.foot-area");
-    this.column = h("section.column", this.head, this.timeline.element, this.typing, this.foot);
+    /** What comes in, for those who do not see it. What is loaded is not said. */
+    this.log = h("div.unseen", { role: "log", "aria-label": "New messages" });
+    /** The last message that was said, or was there before. @type {number | null} */
+    this.saidSeq = null;
+    this.column = h("section.column", this.head, this.timeline.element, this.log, this.typing, this.foot);
     this.element = h("div.conversation", this.column);
     this.onFocus = () => this.seen();
     addEventListener("focus", this.onFocus);
+    this.onWidth = () => (this.column.inert = Boolean(this.panel) && narrow.matches);
+    narrow.addEventListener("change", this.onWidth);
   }
 
   get conversation() {
@@ -55,6 +67,18 @@ export class ConversationView {
     return this.client.store.rooms.get(this.id);
   }
 
+  /** Why one may not write here; nothing where one may. */
+  get closed() {
+    const { kind, peer, posting, my } = this.conversation ?? {};
+    if (peer && this.client.store.blocks.has(peer.id)) return "You have blocked this person.";
+    if (posting === "admins" && my?.role === "member") return "Only admins write here.";
+    return kind === "direct" && (!peer || peer.username === null) ? "This account is gone." : "";
+  }
+
+  get mayWrite() {
+    return Boolean(this.conversation) && !this.closed;
+  }
+
   get isGroup() {
     return this.conversation?.kind !== "direct";
   }
@@ -62,14 +86,22 @@ export class ConversationView {
   /** It is in the document now. */
   shown() {
     this.#noteRead();
+    this.#say();
     this.#render();
     if (this.room?.loaded) this.#atFirst();
     this.#load();
-    this.composer.focus();
+    this.focus();
+  }
+
+  /** On a touch screen the keyboard would cover what one has come to read. */
+  focus() {
+    const input = matchMedia("(hover: hover)").matches && this.mayWrite;
+    (input ? this.composer.input : this.timeline.scroller).focus({ preventScroll: true });
   }
 
   close() {
     removeEventListener("focus", this.onFocus);
+    narrow.removeEventListener("change", this.onWidth);
     clearTimeout(this.typingTimer);
     clearTimeout(this.highlightTimer);
     this.composer.close();
@@ -90,11 +122,12 @@ export class ConversationView {
     const people = topics.has("people");
     this.#noteRead();
     this.#load();
+    this.#say();
     if (here || people || topics.has("list") || topics.has("blocks")) this.#render();
     if (here || people) {
       this.timeline.render();
       this.seen();
-    }
+    } else if (topics.has("blocks")) this.timeline.render();
     if (people || topics.has(`typing:${this.id}`)) this.#renderTyping();
   }
 
@@ -106,7 +139,7 @@ export class ConversationView {
 
   /** Says whether Esc meant something here. */
   escape() {
-    if (this.composer.escape()) return true;
+    if (!this.panel?.element.contains(document.activeElement) && this.composer.escape()) return true;
     const open = Boolean(this.panel);
     if (open) this.togglePanel();
     return open;
@@ -136,8 +169,9 @@ export class ConversationView {
   }
 
   /** @param {Message} message */
-  mayEdit({ deleted_at, message_type, created_at }) {
-    return !deleted_at && message_type === "text" && Date.now() - Date.parse(created_at) < EDITABLE;
+  mayEdit({ sender_id, deleted_at, message_type, created_at }) {
+    const own = sender_id === this.client.user && !deleted_at && message_type === "text";
+    return own && this.mayWrite && now() - Date.parse(created_at) < EDITABLE;
   }
 
   /** @param {Message} message @param {HTMLElement} beside */
@@ -161,7 +195,9 @@ export class ConversationView {
     this.panel?.element.remove();
     this.panel = this.panel ? null : new Panel(this);
     if (this.panel) this.element.append(this.panel.element);
-    else this.composer.focus();
+    this.onWidth();
+    // The focus goes where one is now, and back to what opened it.
+    every(this.panel?.element ?? this.head, "button").at(this.panel ? 0 : -1)?.focus();
   }
 
   /** @returns {Promise<Member[]>} */
@@ -217,7 +253,7 @@ export class ConversationView {
     const { conversation } = this;
     if (!conversation) return;
     this.#renderHead(conversation);
-    this.#renderFoot(conversation);
+    this.#renderFoot();
     this.composer.renderAbove();
     this.panel?.changed();
     // Somebody came or went.
@@ -243,17 +279,22 @@ export class ConversationView {
     ]);
   }
 
-  /** @param {Conversation} conversation */
-  #renderFoot({ kind, peer, posting, my }) {
-    const why =
-      peer && this.client.store.blocks.has(peer.id)
-        ? "You have blocked this person."
-        : posting === "admins" && my?.role === "member"
-          ? "Only admins write here."
-          : kind === "direct" && (!peer || peer.username === null)
-            ? "This account is gone."
-            : "";
-    refill(this.foot, why, () => (why ? h("p.closed", why) : this.composer.element));
+  #renderFoot() {
+    const { closed } = this;
+    refill(this.foot, closed, () => (closed ? h("p.closed", closed) : this.composer.element));
+  }
+
+  /** Says the newest message, where it is new and of somebody else. */
+  #say() {
+    const { conversation } = this;
+    // Until the first sync all is history.
+    if (!conversation || (this.saidSeq === null && !this.client.current)) return;
+    const { last_message: last, last_seq } = conversation;
+    const isNew = this.saidSeq !== null && last_seq > this.saidSeq;
+    this.saidSeq = last_seq;
+    if (!isNew || !last || last.sender_id === this.client.user) return;
+    this.log.append(h("p", last.system ? noteOf(this.client, last) : label(this, last)));
+    if (this.log.childElementCount > SAID) this.log.firstElementChild?.remove();
   }
 
   #renderTyping() {

@@ -8,12 +8,15 @@ import { avatar, nameOf } from "./people.js";
 
 /** Opens a window. It goes when it is closed. @param {string} title @param {...Child} children */
 export function dialog(title, ...children) {
+  // A press that begins in the window, as when one marks a text, does not close it.
+  let outside = false;
   const element = h(
     "dialog",
     {
       "aria-label": title,
       close: ({ currentTarget }) => currentTarget.remove(),
-      click: ({ target, currentTarget }) => target === currentTarget && currentTarget.close(),
+      pointerdown: ({ target, currentTarget }) => (outside = target === currentTarget),
+      click: ({ target, currentTarget }) => outside && target === currentTarget && currentTarget.close(),
     },
     h(
       "div.dialog-body",
@@ -30,11 +33,12 @@ export function dialog(title, ...children) {
   return element;
 }
 
-/** @param {string} question @param {string} yes @param {"danger" | "harmless"} [kind] @returns {Promise<boolean>} */
-export function confirm(question, yes, kind = "danger") {
+/** @param {string} question @param {string} yes @param {"danger" | "harmless"} [kind] @param {string} [more] @returns {Promise<boolean>} */
+export function confirm(question, yes, kind = "danger", more) {
   return new Promise((resolve) => {
     const element = dialog(
       question,
+      more && h("p.muted", more),
       h(
         "div.buttons",
         h("button.secondary", { click: () => element.close() }, "Cancel"),
@@ -106,10 +110,10 @@ export const posting = (admins) => (admins ? "admins" : "everyone");
 
 /** @param {Shell} shell */
 function joinByLink(shell) {
-  const join = (/** @type {Record<string, string>} */ { link }) => {
-    element.close();
+  const join = async (/** @type {Record<string, string>} */ { link }) => {
     // The last part of its path.
-    shell.joinByInvite(/([^/?#]+)\/*(?:[?#].*)?$/.exec(link)?.[1] ?? "");
+    const code = /([^/?#]+)\/*(?:[?#].*)?$/.exec(link)?.[1] ?? "";
+    if (await shell.joinByInvite(code)) element.close();
   };
   const link = field("link", "Invite link or code", { autocomplete: "off", required: true });
   const element = dialog("Join by link", form("Join", join, link));

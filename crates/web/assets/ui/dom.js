@@ -66,11 +66,13 @@ export function refill(element, mark, make) {
  */
 export function keyed(parent, items, { key, stamp, make }) {
   const old = new Map(every(parent, ":scope > *").map((child) => [child.dataset.key, child]));
+  // What goes, goes first: nothing that stays is moved for it, which would take the focus from it.
+  const names = new Set(items.map(key));
+  for (const [name, element] of old) if (!names.has(name ?? "")) element.remove();
   let place = parent.firstElementChild;
   for (const item of items) {
     const [name, mark] = [key(item), stamp(item)];
     let element = old.get(name);
-    old.delete(name);
     if (!element || stamps.get(element) !== mark) {
       const made = make(item);
       made.dataset.key = name;
@@ -82,7 +84,6 @@ export function keyed(parent, items, { key, stamp, make }) {
     if (element === place) place = place.nextElementSibling;
     else parent.insertBefore(element, place);
   }
-  for (const element of old.values()) element.remove();
 }
 
 /** @param {Element} old @param {HTMLElement} made */
@@ -92,7 +93,7 @@ const exchange = (old, made) => () => {
 };
 
 /** Makes something anew. If it held the focus, that goes to the same control in what is there then. @param {Element} old @param {() => HTMLElement} renew */
-function keepFocus(old, renew) {
+export function keepFocus(old, renew) {
   const focused = document.activeElement;
   const had = old.contains(focused);
   const made = renew();
@@ -123,7 +124,6 @@ const SHAPES = /** @type {Record<string, string>} */ ({
   pin: "M9 4h6l-1 6 3.5 3.5h-11L10 10 9 4zM12 13.5V20",
   mute: "M6 16V11a6 6 0 019-5.2M18 10.5V16l1.5 2H8M10 21h4M4 4l16 16",
   info: "M12 21a9 9 0 100-18 9 9 0 000 18zM12 11v5M12 8h.01",
-  gear: "M12 15.2a3.2 3.2 0 100-6.4 3.2 3.2 0 000 6.4zM12 3v2.5M12 18.5V21M3 12h2.5M18.5 12H21M5.6 5.6l1.8 1.8M16.6 16.6l1.8 1.8M5.6 18.4l1.8-1.8M16.6 7.4l1.8-1.8",
   down: "M6 9.5l6 6 6-6",
   copy: "M9 9h10v11H9zM15 9V4H5v11h4",
   sent: "M5 12.5l4.5 4.5L19 7.5",

@@ -1,7 +1,7 @@
 /** Forms, and lists that are asked for. */
 
 import { pageOf } from "../net/api.js";
-import { attempt, fill, h, reason } from "./dom.js";
+import { attempt, fill, h, keepFocus, reason } from "./dom.js";
 
 /** @param {string} name @param {string} label @param {Record<string, unknown>} [attributes] */
 export const field = (name, label, attributes = {}) =>
@@ -79,14 +79,17 @@ export const empty = (text) => h("li.empty", text);
  * @param {(one: any, other: any) => number} [order] of the items of a page
  */
 export function listing(path, row, none, order = () => 0) {
-  const element = h("ul.picker", empty("Loading…"));
+  const element = h("ul.picker", { tabindex: -1 }, empty("Loading…"));
   const more = async (/** @type {string | null} */ cursor = null) => {
     const { items, next_cursor } = await pageOf(path, cursor);
     const shown = cursor ? [...element.children].slice(0, -1) : [];
     const next =
       next_cursor && h("button.text-button", { click: () => attempt(() => more(next_cursor)) }, "Show more");
-    fill(element, shown, items.sort(order).map(row), next && h("li.empty", next));
-    if (!element.children.length) fill(element, empty(none));
+    const all = [...shown, ...items.sort(order).map(row)];
+    keepFocus(element, () => {
+      fill(element, all.length ? all : empty(none), next && h("li.empty", next));
+      return element;
+    });
   };
   const show = () => more().catch((error) => fill(element, empty(reason(error))));
   return { element, show };

@@ -5,7 +5,7 @@ import { inbox, isMuted } from "../core/timeline.js";
 import { api } from "../net/api.js";
 import { attempt, every, fill, h, icon, iconButton, keyed, reason, refill, stamp } from "./dom.js";
 import { empty, row } from "./forms.js";
-import { brief, count, counted } from "./format.js";
+import { brief, counted, language, unreadCount } from "./format.js";
 import { avatar, isOnline, nameOf, noteOf, pictureOf, subtitleOf, titleOf, typingLine } from "./people.js";
 
 /** @typedef {{picture: Child, name: string, under: string, choose: () => unknown}} Found */
@@ -52,6 +52,12 @@ export class Inbox {
     this.render();
   }
 
+  /** Goes to the row of a conversation that one has left. @param {string} id */
+  focus(id) {
+    const rows = this.#rows();
+    (rows.find((it) => it.getAttribute("href") === `#${id}`) ?? rows[0])?.focus();
+  }
+
   focusSearch() {
     this.search.focus();
     this.search.select();
@@ -92,7 +98,7 @@ export class Inbox {
     const make = () =>
       h(
         "li",
-        row("button.archive", look, h("span.avatar.channel", icon("archive")), "Archived", under, hint),
+        row("button.archive", look, h("span.avatar.channel.hue-7", icon("archive")), "Archived", under, hint),
       );
     return { key: "archive", stamp: stamp(open, waiting, archived.length), make };
   }
@@ -122,7 +128,7 @@ export class Inbox {
               h("span.row-title", { dir: "auto" }, title),
               muted && icon("mute"),
               pinned && icon("pin"),
-              at && h("time", { datetime: it.last_message_at }, at),
+              at && h("time", { datetime: it.last_message_at, lang: language }, at),
             ),
             h(
               "span.row-bottom",
@@ -133,26 +139,13 @@ export class Inbox {
                 h(
                   badge,
                   { "aria-label": counted(unread, "unread message", "unread messages") },
-                  unread > 998 ? "999+" : count(unread),
+                  unreadCount(unread),
                 ),
             ),
           ),
         ),
       );
-    const look = [
-      title,
-      line.text,
-      line.kind,
-      line.who,
-      tick,
-      at,
-      unread,
-      mentions,
-      pinned,
-      muted,
-      online,
-      current,
-    ];
+    const look = Object.values({ title, ...line, tick, at, unread, mentions, pinned, muted, online, current });
     return { key: it.id, stamp: stamp(...look), make };
   }
 
@@ -275,7 +268,7 @@ export class Inbox {
     if (event.key === "Escape") {
       event.preventDefault();
       this.#clear();
-      this.shell.view?.composer.focus();
+      this.shell.view?.focus();
     } else if (event.key === "ArrowDown") {
       event.preventDefault();
       this.#rows()[0]?.focus();

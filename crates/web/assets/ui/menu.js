@@ -32,6 +32,7 @@ function popup(beside, content, items) {
     content.append(h(`button.${item.kind ?? ""}`, { role: "menuitem", click }, item.label));
   }
   document.body.append(content);
+  beside.ariaExpanded = "true";
   place(content, beside.getBoundingClientRect());
   const buttons = every(content, "button");
   buttons[0]?.focus();
@@ -40,7 +41,8 @@ function popup(beside, content, items) {
     closeLast = () => {};
     content.remove();
     removeEventListener("pointerdown", outside, true);
-    if (beside.isConnected) beside.focus({ preventScroll: true });
+    beside.focus({ preventScroll: true });
+    beside.ariaExpanded = "false";
   };
   const outside = (/** @type {Event} */ { target }) =>
     target instanceof Node && !content.contains(target) && close();

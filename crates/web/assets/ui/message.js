@@ -3,7 +3,7 @@
 import { excerpt } from "../core/draft.js";
 import { isEmoji, pieces } from "../core/text.js";
 import { attempt, h, icon, iconButton, stamp } from "./dom.js";
-import { clock, count, day, list, moment } from "./format.js";
+import { clock, count, day, language, list, moment } from "./format.js";
 import { chooseEmoji } from "./menu.js";
 import { avatar, hueOf, nameOf, noteOf, youOr } from "./people.js";
 
@@ -22,6 +22,8 @@ export function stampOf(view, row) {
     leads,
     ends,
     view.highlighted === message.seq,
+    view.mayWrite,
+    view.mayEdit(message),
     message.reply_to && quoteOf(view, message.reply_to),
     // Whoever is not known yet is asked for.
     nameOf(client, message.sender_id),
@@ -57,7 +59,7 @@ export function messageRow(view, { message, leads, ends }) {
         !deleted && reply_to && quote(view, reply_to),
         deleted ? h("span.text", "This message was deleted.") : text(client, message),
         foot(view, message, own),
-        !deleted && actions(view, message, own),
+        !deleted && actions(view, message),
       ),
       reactions.length > 0 &&
         h(
@@ -83,21 +85,21 @@ export function outgoingRow(view, { entry, leads, ends }) {
         "div.bubble",
         reply_to && quote(view, reply_to),
         text(view.client, { content, mentions: [] }),
-        h("span.foot", h("time", clock(created_at)), icon(failed ? "warn" : "clock")),
+        h("span.foot", h("time", { lang: language }, clock(created_at)), icon(failed ? "warn" : "clock")),
       ),
       failed &&
         h(
           "div.retry",
           h("span", `Not sent: ${error}`),
           h("button.text-button", { click: () => outbox.retry(id) }, "Try again"),
-          h("button.text-button", { click: () => outbox.drop(id) }, "Discard"),
+          h("button.text-button", { click: () => (outbox.drop(id), view.focus()) }, "Discard"),
         ),
     ),
   );
 }
 
 /** @param {View} view @param {Message} message */
-function label({ client }, message) {
+export function label({ client }, message) {
   const { sender_id, deleted_at, content, created_at } = message;
   const status = sender_id === client.user && !deleted_at ? `. ${STATUS[client.store.status(message)]}` : "";
   return `${youOr(client, sender_id)}: ${deleted_at ? "deleted message" : content}. ${clock(created_at)}${status}`;
@@ -136,9 +138,10 @@ function foot({ client }, message, own) {
   const { pinned_at, edited_at, created_at, deleted_at } = message;
   return h(
     "span.foot",
+    { title: moment(created_at) },
     pinned_at && icon("pin"),
     edited_at && !deleted_at && h("span", { title: `Edited ${moment(edited_at)}` }, "edited"),
-    h("time", { datetime: created_at, title: moment(created_at) }, clock(created_at)),
+    h("time", { datetime: created_at, lang: language }, clock(created_at)),
     own && !deleted_at && tick(client.store.status(message)),
   );
 }
@@ -184,15 +187,15 @@ function reaction(client, message, { emoji, count: given, user_ids }) {
 /** @param {Client} client @param {string[]} ids */
 const namesOf = (client, ids) => list(ids.map((id) => youOr(client, id)));
 
-/** @param {View} view @param {Message} message @param {boolean} own */
-function actions(view, message, own) {
+/** @param {View} view @param {Message} message */
+function actions(view, message) {
   const react = (/** @type {string} */ emoji) => attempt(() => view.client.react(message, emoji));
   return h(
     "div.actions",
     { role: "toolbar", "aria-label": "Message actions" },
     iconButton("smile", "React", ({ currentTarget }) => chooseEmoji(currentTarget, react)),
-    iconButton("reply", "Reply", () => view.composer.answer(message)),
-    own && view.mayEdit(message) && iconButton("edit", "Edit", () => view.composer.edit(message)),
+    view.mayWrite && iconButton("reply", "Reply", () => view.composer.answer(message)),
+    view.mayEdit(message) && iconButton("edit", "Edit", () => view.composer.edit(message)),
     iconButton("more", "More", ({ currentTarget }) => view.menu(message, currentTarget)),
   );
 }

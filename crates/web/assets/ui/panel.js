@@ -1,9 +1,9 @@
 /** What stands beside a conversation: who is in it, and what can be done with it. */
 
 import { isMuted } from "../core/timeline.js";
-import { api } from "../net/api.js";
+import { api, listOf } from "../net/api.js";
 import { chosenPeople, confirm, dialog, nameField, onlyAdmins, posting } from "./dialogs.js";
-import { attempt, copy, h, iconButton, refill, stamp } from "./dom.js";
+import { attempt, copy, h, iconButton, refill, stamp, toast } from "./dom.js";
 import { field, form, listing, row, toggle } from "./forms.js";
 import { counted, moment } from "./format.js";
 import { menu } from "./menu.js";
@@ -26,6 +26,14 @@ export class Panel {
     /** Another one whenever members may look different. */
     this.turn = 0;
     this.body = h("div.panel-body");
+    this.members = listing(
+      `/conversations/${view.id}/members`,
+      (member) => this.#member(member),
+      "",
+      (/** @type {Member} */ one, /** @type {Member} */ other) => RANKS[one.role] - RANKS[other.role],
+    );
+    this.members.element.className = "members";
+    this.members.element.ariaLabel = "Members";
     this.element = h(
       "aside.panel",
       { "aria-label": "Details" },
@@ -98,16 +106,13 @@ export class Panel {
   #group(conversation) {
     const { id, kind, name, my, member_count } = conversation;
     const path = `/${kind}s/${id}`;
-    const members = listing(
-      `/conversations/${id}/members`,
-      (member) => this.#member(conversation, member),
-      "",
-      (/** @type {Member} */ one, /** @type {Member} */ other) => RANKS[one.role] - RANKS[other.role],
-    );
-    members.element.className = "members";
-    members.element.ariaLabel = "Members";
-    members.show();
-    const leave = () => this.#leaving(`Leave “${name}”?`, "Leave", () => api.post(`${path}/leave`));
+    // Those who are there stay until those who come are known.
+    this.members.show();
+    const leave = async () => {
+      if (my?.role === "owner" && member_count > 1 && (await this.#isOnlyOwner()))
+        toast(`You are the only owner. Make somebody else owner first, or delete the ${kind}.`);
+      else this.#leaving(`Leave “${name}”?`, "Leave", () => api.post(`${path}/leave`));
+    };
     const whole = `Delete “${name}” for everyone, with all its messages?`;
     const end = () => this.#leaving(whole, "Delete", () => api.delete(path));
     return h(
@@ -119,20 +124,28 @@ export class Panel {
           deed("Add people", () => this.#add(id)),
           deed("Invite by link", () => this.#invites(id)),
         ),
-      h("section", h("h4", counted(member_count, "member", "members")), members.element),
       h(
         "section",
         deed(`Leave ${kind}`, leave, true),
         my?.role === "owner" && deed(`Delete ${kind} for everyone`, end, true),
       ),
+      // At the end: as they come in, nothing else moves.
+      h("section", h("h4", counted(member_count, "member", "members")), this.members.element),
     );
   }
 
-  /** @param {Conversation} conversation @param {Member} member */
-  #member(conversation, member) {
+  /** Whether nobody else is owner. Of very many members not all are asked for: the server knows. */
+  async #isOnlyOwner() {
+    const { id, member_count = 0 } = this.view.conversation ?? {};
+    const members = await listOf(`/conversations/${id}/members`).catch(() => []);
+    return members.length >= member_count && members.filter((it) => it.role === "owner").length === 1;
+  }
+
+  /** @param {Member} member */
+  #member(member) {
     const { user_id: id, display_name, username, role } = member;
     const own = id === this.client.user;
-    const deeds = own ? [] : this.#deedsWith(conversation, member);
+    const deeds = own ? [] : this.#deedsWith(member);
     return row(
       "li",
       null,
@@ -147,8 +160,9 @@ export class Panel {
     );
   }
 
-  /** @param {Conversation} conversation @param {Member} member */
-  #deedsWith({ id, my }, { user_id, username, display_name, role }) {
+  /** @param {Member} member */
+  #deedsWith({ user_id, username, display_name, role }) {
+    const { id, my } = this.view.conversation ?? {};
     const path = `/conversations/${id}/members/${user_id}`;
     const give = (/** @type {string} */ role) => () => this.#change(() => api.patch(path, { role }));
     const remove = async () => {

@@ -54,21 +54,34 @@ export class Shell {
       );
   }
 
-  /** @param {string} code */
-  joinByInvite(code) {
-    return attempt(async () => {
+  /** Says whether the invite is done with: it led somewhere, or leads nowhere. @param {string} code */
+  async joinByInvite(code) {
+    let done = true;
+    await attempt(async () => {
       const path = `/invites/${encodeURIComponent(code)}/join`;
       this.show(
         await api.post(path).catch((error) => {
-          throw error.code === "not_found" ? new Error("This invite is not good any more.") : error;
+          done = error.code === "not_found";
+          throw done ? new Error("This invite is not good any more.") : error;
         }),
       );
     });
+    return done;
   }
 
-  /** Whoever opens the link of an invite is asked first. @param {string} code */
-  async invited(code) {
-    if (await confirm("You have been invited to a conversation.", "Join", "harmless")) await this.joinByInvite(code);
+  /**
+   * Whoever opens the link of an invite is asked first, but for those who have just signed in for it. The
+   * link stays the address of the page, which may be loaded again, until that has been answered.
+   * @param {string} code @param {boolean} asked
+   */
+  async invited(code, asked) {
+    const question = "You have been invited to a group or channel.";
+    const more = "You see its name once you are in, and those who are in it see yours.";
+    while (asked || (await confirm(question, "Join", "harmless", more))) {
+      if (await this.joinByInvite(code)) break;
+      asked = false;
+    }
+    history.replaceState(null, "", `/${location.hash}`);
   }
 
   settings() {
@@ -83,12 +96,14 @@ export class Shell {
     const id = location.hash.slice(1);
     if (id && id === this.view?.id) return;
     closePopup();
+    const left = this.view?.id;
     this.view?.close();
     this.view = id ? new ConversationView(this, id) : null;
     this.frame.classList.toggle("open", Boolean(id));
     fill(this.main, this.view?.element ?? nothingOpen());
     this.inbox.render();
     this.view?.shown();
+    if (!id && left) this.inbox.focus(left);
     this.#isThere("There is no such conversation.");
   }
 

@@ -6,7 +6,7 @@
 
 import { rows } from "../core/timeline.js";
 import { every, h, iconButton, keyed } from "./dom.js";
-import { day } from "./format.js";
+import { day, language, unreadCount } from "./format.js";
 import { messageRow, outgoingRow, showStatus, stampOf } from "./message.js";
 import { noteOf } from "./people.js";
 
@@ -97,9 +97,13 @@ export class Timeline {
 
   /** The number of the last message that is on the screen. */
   lastSeen() {
+    return Number(this.#lastOf(this.#rows())?.dataset.seq ?? 0);
+  }
+
+  /** The last of these that is on the screen. @param {HTMLElement[]} rows */
+  #lastOf(rows) {
     const { bottom } = this.scroller.getBoundingClientRect();
-    const row = this.#rows().findLast((it) => it.getBoundingClientRect().top < bottom - 10);
-    return Number(row?.dataset.seq ?? 0);
+    return rows.findLast((it) => it.getBoundingClientRect().top < bottom - 10);
   }
 
   #rows() {
@@ -119,7 +123,7 @@ export class Timeline {
   #make(row) {
     if (row.kind === "message") return messageRow(this.view, row);
     if (row.kind === "outgoing") return outgoingRow(this.view, row);
-    if (row.kind === "day") return h("li.day", h("span", day(row.at)));
+    if (row.kind === "day") return h("li.day", h("span", { lang: language }, day(row.at)));
     if (row.kind === "line") return h("li.line", h("span", "New messages"));
     return h("li.note", { "data-seq": row.message.seq }, h("span", noteOf(this.view.client, row.message)));
   }
@@ -178,7 +182,7 @@ export class Timeline {
     const unread = this.view.conversation?.my?.unread_count ?? 0;
     this.end.hidden = this.following;
     this.count.hidden = !unread;
-    this.count.textContent = String(unread);
+    this.count.textContent = unreadCount(unread);
   }
 
   /** The arrows go from message to message; what can be done with one is behind Tab and Enter. @param {KeyboardEvent} event */
@@ -191,7 +195,7 @@ export class Timeline {
     if (event.key === "Enter" && messages[at] === target) {
       messages[at].querySelector("button")?.focus();
     } else if (step) {
-      const next = messages[at < 0 ? messages.length - 1 : at + step];
+      const next = at < 0 ? this.#lastOf(messages) : messages[at + step];
       next?.focus({ preventScroll: true });
       next?.scrollIntoView({ block: "nearest" });
     } else return;

@@ -1,0 +1,34 @@
+//! How the page and its files are served.
+
+use serde_json::json;
+
+use crate::{
+    browser::Browser,
+    page::DESKTOP,
+    server::{Server, run},
+};
+
+/// Asks for a file by both methods. Says whether both answer with the same headers, and HEAD without a body.
+const BOTH: &str = "(async (path) => {
+  const [head, get] = await Promise.all(['HEAD', 'GET'].map((method) =>
+    fetch(path, { method, headers: { Accept: 'text/html' }, cache: 'no-store' })));
+  const same = ['etag', 'content-type', 'content-security-policy', 'vary', 'cache-control'].every((name) =>
+    get.headers.get(name) && head.headers.get(name) === get.headers.get(name));
+  return [head.status, same, (await head.text()).length];
+})";
+
+#[test]
+fn head_is_answered_as_get_is() {
+    run(async {
+        let (server, browser) = (Server::start(), Browser::start().await);
+        let page = browser.page(&server.url(), DESKTOP).await;
+        let module = page.js("document.querySelector('script').getAttribute('src')").await;
+        for path in ["/", "/invite/abc", "/worker.js", module.as_str().unwrap()] {
+            assert_eq!(
+                page.js(&format!("{BOTH}('{path}')")).await,
+                json!([200, true, 0]),
+                "{path}"
+            );
+        }
+    });
+}
