@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kith_domain::{
-    ConversationId, UserId,
+    ConversationId, SessionId, UserId,
     conversation::{Conversation, Head, Seq, Version},
     event::Audience,
     group::Role,
@@ -25,6 +25,8 @@ pub struct TailPosition(pub i64);
 pub struct Tail {
     /// The changes, in the order of their transactions.
     pub changes: Vec<Logged>,
+    /// Sessions that were ended, and whose.
+    pub ended: Vec<(UserId, SessionId)>,
     /// Where the next reading begins.
     pub next: TailPosition,
     /// What was behind the position is not known any more, as it is too long ago, or more than is read

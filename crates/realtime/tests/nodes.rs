@@ -49,7 +49,9 @@ impl Node {
     fn join(url: &str) -> Self {
         let mut tail = MockChangeTail::new();
         tail.expect_end().returning(|| Ok(TailPosition(0)));
-        tail.expect_since().returning(|next| Ok(Tail { changes: Vec::new(), next, lost: false }));
+        tail.expect_since().returning(|next| {
+            Ok(Tail { changes: Vec::new(), ended: Vec::new(), next, lost: false })
+        });
         let options = ClusterOptions {
             url: url.to_owned(),
             tail_every: Duration::from_millis(100),

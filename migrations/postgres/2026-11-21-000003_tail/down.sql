@@ -32,4 +32,4 @@ END
 $$;
 
 ALTER TABLE store DROP COLUMN forgotten;
-ALTER TABLE changes DROP COLUMN befores, DROP COLUMN people;
+ALTER TABLE changes DROP COLUMN befores, DROP COLUMN sessions, DROP COLUMN people;

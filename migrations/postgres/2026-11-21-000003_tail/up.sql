@@ -3,7 +3,9 @@
 ALTER TABLE changes
     -- Who came into the conversation, or went. Such a row names this one conversation alone. NULL where
     -- nobody did, and where the first message made a direct chat, whose two are known.
-    ADD COLUMN people uuid[];
+    ADD COLUMN people uuid[],
+    -- Sessions that were ended. Such a row names their account alone.
+    ADD COLUMN sessions uuid[];
 
 ALTER TABLE store
     -- Changes up to this number may have been forgotten: who reads from there on may miss something.

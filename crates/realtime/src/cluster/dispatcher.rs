@@ -8,13 +8,13 @@ use std::{
 };
 
 use kith_domain::{
-    ConversationId,
+    ConversationId, SessionId, UserId,
     conversation::Version,
     event::{Audience, Event},
 };
 use kith_ports::{
     StoreResult, Topic,
-    live::{Dispatch, TopicChange},
+    live::{CloseReason, Dispatch, TopicChange},
     tail::{ChangeTail, Logged, Missed},
 };
 use tokio::{
@@ -53,6 +53,8 @@ pub(crate) enum Arrival {
     Foreign(Parcel),
     /// Read from the log of changes; it was asked for then.
     Logged(Vec<Logged>, Instant),
+    /// Sessions that were ended, by the log: the word of it may have been lost.
+    Ended(Vec<(UserId, SessionId)>),
     /// Read for a socket that is to listen. The channel ends when what was stored before has been handed
     /// over: some of it may not be for him who has come in since.
     Known(Vec<Topic>, oneshot::Sender<()>),
@@ -154,6 +156,16 @@ impl Dispatcher {
                     self.watch(id);
                 }
                 self.admitted.push(wait);
+            }
+            Arrival::Ended(sessions) => {
+                let reason = CloseReason::SignedOut;
+                self.out.extend(
+                    sessions.into_iter().map(|(user_id, session_id)| Delivery::Close {
+                        user_id,
+                        session_id,
+                        reason,
+                    }),
+                );
             }
             Arrival::Lost => {
                 warn!("too much was missed; all sockets are let go, to read it anew");

@@ -226,6 +226,9 @@ async fn catch_up(
     changes.retain(|it| !known.contains(&(it.conversation_id, it.version)));
     *known = brought;
     let Some(arrivals) = arrivals.upgrade() else { return Ok(false) };
+    if !read.ended.is_empty() && arrivals.send(Arrival::Ended(read.ended)).await.is_err() {
+        return Ok(false);
+    }
     let arrival = if read.lost { Arrival::Lost } else { Arrival::Logged(changes, asked_at) };
     Ok(arrivals.send(arrival).await.is_ok())
 }

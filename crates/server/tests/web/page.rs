@@ -185,12 +185,17 @@ impl Page {
         }
     }
 
-    /// The middle of an element.
+    /// The middle of an element, once it moves no more.
     async fn place(&self, element: &str) -> Value {
         self.js(&format!(
-            "(() => {{ const it = {element}; it.scrollIntoView({{ block: 'nearest' }});
+            "(async () => {{ let before; for (;;) {{
+               const it = {element}; it.scrollIntoView({{ block: 'nearest' }});
                const {{ x, y, width, height }} = it.getBoundingClientRect();
-               return {{ x: x + width / 2, y: y + height / 2 }}; }})()"
+               const place = {{ x: x + width / 2, y: y + height / 2 }};
+               if (place.x === before?.x && place.y === before.y) return place;
+               before = place;
+               await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+             }} }})()"
         ))
         .await
     }

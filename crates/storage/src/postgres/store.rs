@@ -2,6 +2,7 @@
 
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, SmallInt};
 use diesel_async::RunQueryDsl;
+use kith_domain::{SessionId, UserId};
 use kith_ports::{StoreError, SyncFrom};
 
 use super::{
@@ -60,6 +61,16 @@ statement! {
     }
 }
 
+statement! {
+    /// Notes sessions that the open transaction has ended.
+    RecordEnded { people: Vec<Key>, sessions: Vec<Key> } {
+        "INSERT INTO changes (changed, conversations, befores, versions, people, sessions) \
+         VALUES (pg_current_xact_id()::text::bigint, '{}', '{}', '{}', ",
+        {people: Array<Id>}, ", ",
+        {sessions: Array<Id>}, ")"
+    }
+}
+
 /// The number of the transaction that is open.
 pub(super) async fn next_number(connection: &mut Connection) -> Work<i64> {
     Ok(Number { base: &0 }.get_result(connection).await?)
@@ -98,6 +109,19 @@ async fn note(
         people: &people,
     };
     Ok(record.get_result(connection).await?)
+}
+
+/// Notes sessions of an account that the open transaction has ended, for other nodes.
+pub(super) async fn record_ended(
+    connection: &mut Connection,
+    user: UserId,
+    sessions: &[SessionId],
+) -> Work<()> {
+    if !sessions.is_empty() {
+        let sessions = sessions.iter().copied().map(Key::from).collect();
+        RecordEnded { people: &vec![user.into()], sessions: &sessions }.execute(connection).await?;
+    }
+    Ok(())
 }
 
 /// A sync token for this snapshot: everything with a lower number is in it. What has that number or

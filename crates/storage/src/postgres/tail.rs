@@ -16,7 +16,7 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl as _;
 use kith_domain::{
-    ConversationId, UserId,
+    ConversationId, SessionId, UserId,
     conversation::{Head, Kind, Seq, Version},
     event::Audience,
     message::Message,
@@ -70,15 +70,16 @@ statement! {
             Nullable<BigInt>,
             Nullable<Array<Id>>,
             Nullable<Array<Id>>,
+            Nullable<Array<Id>>,
         ) {
         "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, store.forgotten, \
-         logged.id, logged.before, logged.version, logged.pair, logged.people \
+         logged.id, logged.before, logged.version, logged.pair, logged.people, logged.sessions \
          FROM store LEFT JOIN (SELECT changes.changed, item.id, item.before, item.version, \
          (SELECT ARRAY[conversations.user_a, conversations.user_b] FROM conversations \
          WHERE conversations.id = item.id AND conversations.user_a IS NOT NULL) AS pair, \
-         changes.people FROM changes \
-         CROSS JOIN LATERAL unnest(changes.conversations, changes.befores, changes.versions) \
-         AS item (id, before, version) \
+         changes.people, changes.sessions FROM changes \
+         LEFT JOIN LATERAL unnest(changes.conversations, changes.befores, changes.versions) \
+         AS item (id, before, version) ON true \
          WHERE changes.changed >= ", {from: BigInt}, " AND changes.changed <= ", {to: BigInt},
         " ORDER BY changes.changed LIMIT ", {most: BigInt},
         ") AS logged ON true WHERE store.id = 1 ORDER BY logged.changed, logged.version",
@@ -86,7 +87,16 @@ statement! {
 }
 
 /// A row of the log.
-type Row = (i64, i64, Option<Key>, Option<i64>, Option<i64>, Option<Vec<Key>>, Option<Vec<Key>>);
+type Row = (
+    i64,
+    i64,
+    Option<Key>,
+    Option<i64>,
+    Option<i64>,
+    Option<Vec<Key>>,
+    Option<Vec<Key>>,
+    Option<Vec<Key>>,
+);
 
 #[async_trait]
 impl ChangeTail for Postgres {
@@ -121,14 +131,23 @@ async fn since(connection: &mut Connection, position: TailPosition) -> Work<Tail
     let is_too_long = i64::try_from(rows.len()).is_ok_and(|found| found > MOST);
     // A standby that took over may not have all that was committed before: its numbers begin earlier.
     if is_too_long || forgotten >= position.0 || next < position.0 {
-        return Ok(Tail { changes: Vec::new(), next: TailPosition(next), lost: true });
+        let (changes, ended) = Default::default();
+        return Ok(Tail { changes, ended, next: TailPosition(next), lost: true });
     }
+    let ended = rows.iter().flat_map(ended).collect();
     let changes = rows.into_iter().filter_map(logged).collect();
-    Ok(Tail { changes, next: TailPosition(next), lost: false })
+    Ok(Tail { changes, ended, next: TailPosition(next), lost: false })
 }
 
-/// What a row tells; nothing where it tells only where the log ends.
-fn logged((.., id, before, version, pair, people): Row) -> Option<Logged> {
+/// The sessions that a row names, with whose they are.
+fn ended((.., people, sessions): &Row) -> impl Iterator<Item = (UserId, SessionId)> {
+    let owner = people.as_deref().and_then(<[Key]>::first);
+    let sessions = sessions.iter().flatten();
+    sessions.filter_map(move |session| Some(((*owner?).into(), (*session).into())))
+}
+
+/// The conversation that a row names.
+fn logged((.., id, before, version, pair, people, _): Row) -> Option<Logged> {
     let pair = match pair.as_deref() {
         Some(&[a, b]) => Some((a.into(), b.into())),
         _ => None,

@@ -5,6 +5,7 @@ use diesel::{
     sql_types::{BigInt, Bool, Nullable, SmallInt},
     sqlite::SqliteConnection,
 };
+use kith_domain::{SessionId, UserId};
 use kith_ports::{StoreError, SyncFrom};
 
 use super::{
@@ -40,6 +41,12 @@ pub(super) fn next_number(connection: &mut SqliteConnection) -> Work<i64> {
 /// log of what others changed.
 pub(super) fn record(connection: &mut SqliteConnection, _touched: &[Touched]) -> Work<i64> {
     next_number(connection)
+}
+
+/// Notes nothing, as above.
+#[expect(clippy::unnecessary_wraps, reason = "as it is on PostgreSQL")]
+pub(super) fn record_ended(_: &mut SqliteConnection, _: UserId, _: &[SessionId]) -> Work<()> {
+    Ok(())
 }
 
 /// A sync token for this snapshot: everything with a lower number is in it, and nothing else.

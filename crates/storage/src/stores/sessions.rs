@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use kith_domain::{SessionId, Timestamp, UserId, session::Session};
 use kith_ports::{SessionStore, StoreError, StoreResult, TokenHash};
 
-use super::{Connection, RunQueryDsl, Store, either};
+use super::{Connection, RunQueryDsl, Store, either, store};
 use crate::{
     failure::Work,
     queries::locked,
@@ -151,8 +151,12 @@ async fn revoke(
     let ended = diesel::update(living)
         .set(sessions::revoked_at.eq(Moment::from(now)))
         .execute(connection)
-        .await?;
-    Ok(ended > 0)
+        .await?
+        > 0;
+    if ended {
+        store::record_ended(connection, user, &[id]).await?;
+    }
+    Ok(ended)
 }
 
 /// Ends the living sessions of an account, but `keep`, and returns them.
@@ -174,7 +178,9 @@ pub(super) async fn end_all(
         .returning(sessions::id)
         .get_results(connection)
         .await?;
-    Ok(ended.into_iter().map(Into::into).collect())
+    let ended: Vec<SessionId> = ended.into_iter().map(Into::into).collect();
+    store::record_ended(connection, user, &ended).await?;
+    Ok(ended)
 }
 
 /// Removes what tells where an account was used from.

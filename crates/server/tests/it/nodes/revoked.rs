@@ -53,6 +53,23 @@ fn sessions_that_are_ended_on_one_server_are_signed_out_of_another() {
 }
 
 #[test]
+fn a_session_that_ends_while_redis_is_away_is_signed_out_a_little_later() {
+    on_nodes(async {
+        let mut fleet = Fleet::new().await;
+        let (one, other) = fleet.pair().await;
+        let ann = Actor::register(&one.anonymous(), "ann").await;
+        let phone = ann.device().await;
+        let (mut own, mut phones) =
+            (ann.at(other.url()).raw().await, phone.at(other.url()).raw().await);
+        fleet.redis.kill();
+        ann.client.end_other_sessions().await.unwrap();
+        assert_eq!(phones.closed().await.unwrap().0, 4401);
+        is_signed_out(&phone, other.url()).await;
+        heard(&mut own).await;
+    });
+}
+
+#[test]
 fn an_account_that_is_erased_on_one_server_is_gone_from_another() {
     on_nodes(async {
         let mut fleet = Fleet::new().await;

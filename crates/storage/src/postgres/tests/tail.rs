@@ -12,12 +12,12 @@ use kith_domain::{
     text::InviteCode,
 };
 use kith_ports::{
-    ConversationStore as _, InviteStore as _, UserStore as _,
+    ConversationStore as _, InviteStore, SessionStore, UserStore as _,
     log::{Change, Command, ConversationLog as _, Entrance, Join, Send},
     tail::{ChangeTail as _, Logged, Missed, Tail, TailPosition},
 };
 use kith_testkit::build::{
-    self, at, members, message_id, note_id, open, send_to, user_id, write_to,
+    self, at, members, message_id, note_id, open, send_to, session_id, user_id, write_to,
 };
 
 use super::{
@@ -125,6 +125,37 @@ async fn what_is_committed_is_behind_the_end() {
     apply(&store, send_to(group, 3, user_id(9), "x")).await.unwrap_err();
     done(&store, command(group, Change::Hide { member: user_id(2) })).await;
     assert_eq!(reader.news().await, []);
+}
+
+/// With all that ends them: oneself, a new password, the end of the account.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_that_are_ended_are_named() {
+    let (ground, store, _) = Ground::furnished().await;
+    let ann = user_id(1);
+    for n in 11..=15 {
+        let (hash, password) = (build::token_hash(n), build::password_hash(1));
+        SessionStore::create(&store, build::session(n.into(), ann), hash, password).await.unwrap();
+    }
+    let mut reader = Reader::new(&ground).await;
+    let mut seen = BTreeSet::new();
+    let mut ended = async |reader: &mut Reader| -> Vec<_> {
+        let tail = reader.read().await;
+        assert_eq!(tail.changes, []);
+        tail.ended.into_iter().filter(|it| seen.insert(*it)).collect()
+    };
+    assert!(SessionStore::revoke(&store, ann, session_id(11), at(1)).await.unwrap());
+    assert_eq!(ended(&mut reader).await, [(ann, session_id(11))]);
+    assert!(!SessionStore::revoke(&store, ann, session_id(11), at(2)).await.unwrap());
+    assert_eq!(ended(&mut reader).await, []);
+    for _ in 0..2 {
+        store.revoke_others(ann, session_id(12), at(3)).await.unwrap();
+    }
+    // Registering opened one, too.
+    let others = ended(&mut reader).await;
+    assert!((13..=15).all(|n| others.contains(&(ann, session_id(n)))), "{others:?}");
+    assert!(!others.contains(&(ann, session_id(12))));
+    store.set_password(ann, String::from("new"), session_id(99), at(4)).await.unwrap();
+    assert_eq!(ended(&mut reader).await, [(ann, session_id(12))]);
 }
 
 /// Also those that the first message makes.
@@ -275,7 +306,7 @@ async fn who_comes_and_goes_is_named() {
         max_uses: None,
         uses: 0,
     };
-    assert!(store.create(invite).await.unwrap());
+    assert!(InviteStore::create(&store, invite).await.unwrap());
     let join = |by, n| Change::Join(Join { user: user_id(8), by, note: note_id(n) });
     done(&store, command(group, join(Entrance::Invite(code.clone()), 600))).await;
     assert_eq!(reader.news().await, [changed(group, 25, &[8])]);
