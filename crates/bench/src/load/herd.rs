@@ -8,6 +8,7 @@ use std::{
 };
 
 use hdrhistogram::Histogram;
+use kith_protocol::frame::ServerFrame;
 use mio::{Events, Interest, Poll, Token, unix::SourceFd};
 use uuid::Uuid;
 
@@ -20,7 +21,8 @@ use crate::{Result, interrupt, stats::whole_micros};
 
 /// How long it may take until the last one is back.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Who is turned away comes again so much later.
+/// Who is turned away comes again so much later, and who is not answered asks again, unless he is told
+/// when to.
 const PAUSE: Duration = Duration::from_millis(250);
 /// How many come at once while nothing is measured.
 const AT_ONCE: usize = 64;
@@ -50,6 +52,16 @@ struct Member {
     state: State,
 }
 
+impl Member {
+    /// Asks what it missed, if it has a socket: it sees by that if it has none any more.
+    fn ask(&mut self) {
+        if let Some(line) = &mut self.line {
+            line.say(&question(self.sync.as_deref()));
+            let _ = line.flush();
+        }
+    }
+}
+
 /// The clients.
 pub(crate) struct Herd {
     members: Vec<Member>,
@@ -61,6 +73,12 @@ pub(crate) struct Return {
     pub(crate) times: Histogram<u64>,
     /// How often one was turned away, or lost its new node again.
     pub(crate) turned_away: u64,
+    /// Why the first one was.
+    pub(crate) why: Option<String>,
+    /// How often one was not told what it missed, and asked again.
+    pub(crate) unanswered: u64,
+    /// What the first one was told instead.
+    pub(crate) instead: Option<String>,
     /// Who was told of something, though nothing had happened.
     pub(crate) told: u64,
 }
@@ -129,6 +147,8 @@ struct Drive<'a> {
     waiting: VecDeque<usize>,
     /// Those who come again, and when.
     again: VecDeque<(Instant, usize)>,
+    /// Those who ask again, and when.
+    unanswered: VecDeque<(Instant, usize)>,
     back: usize,
     outcome: Return,
     scratch: Vec<u8>,
@@ -147,8 +167,16 @@ impl<'a> Drive<'a> {
             on_the_way: 0,
             waiting: VecDeque::new(),
             again: VecDeque::new(),
+            unanswered: VecDeque::new(),
             back: 0,
-            outcome: Return { times: histogram()?, turned_away: 0, told: 0 },
+            outcome: Return {
+                times: histogram()?,
+                turned_away: 0,
+                why: None,
+                unanswered: 0,
+                instead: None,
+                told: 0,
+            },
             scratch: vec![0; 64 * 1024],
         })
     }
@@ -167,11 +195,17 @@ impl<'a> Drive<'a> {
             interrupt::check()?;
             let now = Instant::now();
             if now > deadline {
-                return Err(format!("{} of {} clients came back", self.back, members.len()).into());
+                return Err(self.stuck(members).into());
             }
             while let Some((_, index)) = self.again.front().filter(|(at, _)| *at <= now).copied() {
                 self.again.pop_front();
                 self.waiting.push_back(index);
+            }
+            while let Some((_, index)) =
+                self.unanswered.front().filter(|(at, _)| *at <= now).copied()
+            {
+                self.unanswered.pop_front();
+                members[index].ask();
             }
             while self.on_the_way < self.at_most
                 && let Some(index) = self.waiting.pop_front()
@@ -190,6 +224,22 @@ impl<'a> Drive<'a> {
         Ok(self.outcome)
     }
 
+    /// Where those are who did not come back.
+    fn stuck(&self, members: &[Member]) -> String {
+        let count = |is: fn(&Member) -> bool| members.iter().filter(|it| is(it)).count();
+        format!(
+            "of {} clients {} came back; {} wait for an upgrade, {} for `ready`, {} for what they \
+             missed, {} to set out again; {} were turned away",
+            members.len(),
+            self.back,
+            count(|it| it.state == State::Coming && !it.upgraded),
+            count(|it| it.state == State::Coming && it.upgraded),
+            count(|it| it.state == State::Asking),
+            count(|it| it.state == State::Away),
+            self.outcome.turned_away,
+        )
+    }
+
     fn set_out(&mut self, index: usize, member: &mut Member) -> Result<()> {
         // What is open closes first: its number may be given to the new one.
         member.line = None;
@@ -204,7 +254,8 @@ impl<'a> Drive<'a> {
     /// Goes as far as it goes with what came.
     fn look(&mut self, index: usize, member: &mut Member) {
         let before = member.state;
-        let came = self.go_on(member);
+        let came = self.go_on(index, member);
+        let gone = || came.as_ref().err().map(ToString::to_string);
         let is_back = came.is_ok() && member.state == State::Back;
         match before {
             State::Coming | State::Asking if is_back => {
@@ -215,6 +266,7 @@ impl<'a> Drive<'a> {
             State::Coming | State::Asking if came.is_err() => {
                 self.on_the_way -= 1;
                 self.outcome.turned_away += 1;
+                self.outcome.why = self.outcome.why.take().or_else(gone);
                 self.again.push_back((Instant::now() + PAUSE, index));
             }
             // On the node that goes, or on the one that it came to.
@@ -222,6 +274,7 @@ impl<'a> Drive<'a> {
                 if member.node == Some(self.address) {
                     self.back -= 1;
                     self.outcome.turned_away += 1;
+                    self.outcome.why = self.outcome.why.take().or_else(gone);
                 }
                 self.waiting.push_back(index);
             }
@@ -232,35 +285,40 @@ impl<'a> Drive<'a> {
         }
     }
 
-    fn go_on(&mut self, member: &mut Member) -> Result<()> {
-        let Member { line: Some(line), sync, upgraded, state, .. } = member else { return Ok(()) };
+    fn go_on(&mut self, index: usize, member: &mut Member) -> Result<()> {
+        let Some(line) = &mut member.line else { return Ok(()) };
         // It may not be connected yet, or never be.
         if let Some(error) = line.stream.take_error()? {
             return Err(error.into());
         }
         line.flush()?;
         let filled = line.fill(&mut self.scratch);
-        if !*upgraded {
-            *upgraded = line.is_upgraded()?;
+        if !member.upgraded {
+            member.upgraded = line.is_upgraded()?;
         }
-        if *upgraded {
+        if member.upgraded {
             let (mut ready, mut answer) = (false, None);
             line.take(|text| match Kind::of(text) {
                 Kind::Ready => ready = true,
+                Kind::Refused | Kind::Error => {
+                    self.outcome.unanswered += 1;
+                    self.unanswered.push_back((Instant::now() + pause_in(text), index));
+                    let said = || String::from_utf8_lossy(text).into_owned();
+                    self.outcome.instead.get_or_insert_with(said);
+                }
                 Kind::Other => answer = answer_in(text).or(answer.take()),
-                _ => {}
+                Kind::Sent | Kind::New => {}
             })?;
+            line.flush()?;
             if ready {
-                *state = State::Asking;
-                line.say(&question(sync.as_deref()));
-                line.flush()?;
+                member.state = State::Asking;
+                member.ask();
             }
             if let Some((token, nothing)) = answer {
-                *state = State::Back;
+                member.state = State::Back;
+                member.sync = Some(token);
                 self.outcome.told += u64::from(!nothing);
-                *sync = Some(token);
             }
-            line.flush()?;
         }
         filled
     }
@@ -272,6 +330,15 @@ fn question(since: Option<&str>) -> String {
         Some(since) => format!(r#"{{"type":"sync","since":"{since}"}}"#),
         None => r#"{"type":"ping"}"#.to_owned(),
     }
+}
+
+/// When to ask again.
+fn pause_in(error: &[u8]) -> Duration {
+    let told = serde_json::from_slice(error).ok().and_then(|frame| match frame {
+        ServerFrame::Error { retry_after_ms, .. } => retry_after_ms,
+        _ => None,
+    });
+    told.map_or(PAUSE, Duration::from_millis)
 }
 
 /// Up to where everything is known, and whether there was nothing to tell.
@@ -289,7 +356,7 @@ fn answer_in(text: &[u8]) -> Option<(String, bool)> {
 
 #[cfg(test)]
 mod tests {
-    use kith_protocol::frame::{ServerFrame, SyncRequest};
+    use kith_protocol::frame::SyncRequest;
 
     use super::*;
 
@@ -298,6 +365,13 @@ mod tests {
         assert_eq!(question(None), r#"{"type":"ping"}"#);
         let asked: SyncRequest = serde_json::from_str(&question(Some("abc"))).unwrap();
         assert_eq!(asked.since.as_deref(), Some("abc"));
+    }
+
+    #[test]
+    fn one_asks_again_when_one_is_told_to() {
+        let told = br#"{"type":"error","code":"overloaded","message":"","retry_after_ms":1500}"#;
+        assert_eq!(pause_in(told), Duration::from_millis(1_500));
+        assert_eq!(pause_in(br#"{"type":"error","code":"x","message":""}"#), PAUSE);
     }
 
     #[test]

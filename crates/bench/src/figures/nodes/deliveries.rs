@@ -47,7 +47,7 @@ pub(super) fn run(ground: &Ground<'_>, plan: &Plan, report: &mut Report) -> Resu
             |costs: &[Cost]| costs.iter().map(|cost| 1e6 / cost.server).collect::<Vec<f64>>();
         let (measured, ceiling) = (of_a_second(&two), of_a_second(&one));
         report.rows.push(Row {
-            figure: format!("N2 deliveries of a CPU-second, two nodes, {name}"),
+            figure: format!("N2 deliveries/CPU-second, two nodes, {name}"),
             measured: per_second(median_of(&measured, |it| *it)),
             ceiling: per_second(median_of(&ceiling, |it| *it)),
             ratio: Spread::of_ratios(&measured, &ceiling),

@@ -23,6 +23,9 @@ struct Round {
     half: f64,
     last: f64,
     turned_away: u64,
+    why: Option<String>,
+    unanswered: u64,
+    instead: Option<String>,
     told: u64,
     statements: Statements,
     commands: Commands,
@@ -49,13 +52,17 @@ pub(super) fn run(ground: &Ground<'_>, plan: &Plan, report: &mut Report) -> Resu
         let cpu = (there.cpu()?, ground.postgres.server.cpu());
         Statements::forget(&ground.postgres)?;
         let back = herd.come_back(&there.url, || here.crash());
-        let Return { times, turned_away, told } = explained(back, std::slice::from_ref(&there))?;
+        let back = explained(back, std::slice::from_ref(&there))?;
+        let Return { times, turned_away, why, unanswered, instead, told } = back;
         let count = clients as u64;
         let seconds = |micros: u64| each(micros, 1) / 1e6;
         let round = Round {
             half: seconds(times.value_at_quantile(0.5)),
             last: seconds(times.max()),
             turned_away,
+            why,
+            unanswered,
+            instead,
             told,
             statements: Statements::in_database(&ground.postgres, DATABASE)?,
             commands: Commands::at(redis.port())?.since(&commands),
@@ -79,7 +86,7 @@ fn tell(clients: usize, chats: usize, rounds: &[Round], report: &mut Report) {
     let statements: Vec<f64> =
         rounds.iter().map(|round| each(round.statements.total() * 50, count)).collect();
     let row = |what: &str, values: &[f64], unit: &str| Row {
-        figure: format!("N4 {clients} clients of {chats} chats lose their node: {what}"),
+        figure: format!("N4 {clients} clients lose their node: {what}"),
         measured: spread(values, unit),
         ceiling: "-".to_owned(),
         ..Row::default()
@@ -98,15 +105,18 @@ fn tell(clients: usize, chats: usize, rounds: &[Round], report: &mut Report) {
         statements: Some(median_of(&statements, |it| *it) / 50.0),
         ..row("statements for 50 of them", &statements, "")
     });
-    let (Some(first), turned_away) =
-        (rounds.first(), rounds.iter().map(|it| it.turned_away).sum::<u64>())
-    else {
-        return;
-    };
-    let told: u64 = rounds.iter().map(|round| round.told).sum();
+    let Some(first) = rounds.first() else { return };
+    let sum = |count: fn(&Round) -> u64| rounds.iter().map(count).sum::<u64>();
+    let why = rounds.iter().find_map(|round| round.why.as_deref());
+    let instead = rounds.iter().find_map(|round| round.instead.as_deref());
     report.notes.push(format!(
-        "N4: all at once, without the pause that clients make. In {} rounds {turned_away} were turned away and came again; {told} were told of something, though nothing had happened. In the first round, for each client: {:.2} statements ({}), and of Redis: {}.",
+        "N4: each client is in {chats} groups of {MEMBERS}. All come at once, without the pause that clients make. In {} rounds {} were turned away and came again{}; {} were not told what they missed, and asked again{}; {} were told of something, though nothing had happened. In the first round, for each client: {:.2} statements ({}), and of Redis: {}.",
         rounds.len(),
+        sum(|round| round.turned_away),
+        why.map(|said| format!(" (the first: {said})")).unwrap_or_default(),
+        sum(|round| round.unanswered),
+        instead.map(|said| format!(" (the first was told `{said}`)")).unwrap_or_default(),
+        sum(|round| round.told),
         each(first.statements.total(), count),
         listed(first.statements.most_first(), each(count, 1)),
         listed(&first.commands.most_first(), each(count, 1)),
