@@ -14,7 +14,7 @@ use mio::{Events, Interest, Poll, Token, unix::SourceFd};
 use super::{
     Crowd, Spans, histogram,
     open_loop::{Timetable, send_all},
-    wire::{Kind, Line, Template, number},
+    wire::{Kind, Line, Template, number, number_of},
 };
 use crate::{Result, interrupt, stats::whole_micros};
 
@@ -36,6 +36,10 @@ pub(crate) struct FanOut {
     /// How often one of the messages was received.
     pub(crate) deliveries: u64,
     pub(crate) span: Duration,
+    /// How often somebody was told of his own message as of another's, before it was acknowledged: his
+    /// node heard of what came after it more than 50 ms before it could tell of it. In the warm-up,
+    /// too.
+    pub(crate) own: u64,
     /// From the intended send to the receipt on the node that the sender is on, and on the others.
     /// Only of a `Rate`.
     pub(crate) near: Histogram<u64>,
@@ -63,9 +67,9 @@ pub(crate) fn fan_out(
     load.phase(pace, spans.measured)?;
     let span = start.elapsed();
     mark()?;
-    let (sent, deliveries) = (load.sent - sent, load.received - deliveries);
+    let (sent, deliveries, own) = (load.sent - sent, load.received - deliveries, load.own);
     let Times { near, far, late } = load.finish(&before, urls[0])?;
-    Ok(FanOut { sent, deliveries, span, near, far, late })
+    Ok(FanOut { sent, deliveries, span, own, near, far, late })
 }
 
 struct Times {
@@ -85,6 +89,36 @@ impl Times {
 struct Seen {
     acknowledged: u64,
     received: u64,
+    /// How many of these were his own.
+    own: u64,
+    /// The number of the last message in its chat, once there was one.
+    last: Option<u64>,
+}
+
+impl Seen {
+    /// What somebody else wrote, or so it says: the one after the last.
+    fn hear(&mut self, seq: u64) -> bool {
+        self.received += 1;
+        let before = self.last.replace(seq);
+        before.is_none_or(|before| seq == before + 1)
+    }
+
+    /// What he wrote himself: the one after the last, too. Only where his node was told of it by the
+    /// database before it could say so itself has he heard of it already.
+    fn acknowledge(&mut self, seq: u64) -> bool {
+        self.acknowledged += 1;
+        if self.last.is_some_and(|last| seq <= last) {
+            self.own += 1;
+            return true;
+        }
+        let before = self.last.replace(seq);
+        before.is_none_or(|before| seq == before + 1)
+    }
+
+    /// How often he has heard of what others wrote.
+    const fn of_others(self) -> u64 {
+        self.received.saturating_sub(self.own)
+    }
 }
 
 /// All sockets, waited on by one thread.
@@ -98,6 +132,7 @@ struct Load<'a> {
     sent: u64,
     acknowledged: u64,
     received: u64,
+    own: u64,
     times: Times,
     scratch: Vec<u8>,
 }
@@ -124,6 +159,7 @@ impl<'a> Load<'a> {
             sent: 0,
             acknowledged: 0,
             received: 0,
+            own: 0,
             times: Times::new()?,
             scratch: vec![0; 256 * 1024],
         })
@@ -243,9 +279,17 @@ impl<'a> Load<'a> {
         let before = *seen;
         let mut wrong = None;
         line.take(|text| match Kind::of(text) {
-            Kind::Sent => seen.acknowledged += 1,
+            Kind::Sent => {
+                let last = seen.last;
+                if !number_of(text, "seq").is_some_and(|seq| seen.acknowledge(seq)) {
+                    wrong = Some(misplaced(last, text));
+                }
+            }
             Kind::New => {
-                seen.received += 1;
+                let last = seen.last;
+                if !number_of(text, "seq").is_some_and(|seq| seen.hear(seq)) {
+                    wrong = Some(misplaced(last, text));
+                }
                 let Some(intended) = intended else { return };
                 let Some(n) = number(text) else {
                     wrong = Some("a message without its number".to_owned());
@@ -261,10 +305,11 @@ impl<'a> Load<'a> {
             Kind::Ready | Kind::Other => {}
         })?;
         if let Some(wrong) = wrong {
-            return Err(format!("the server answered: {wrong}").into());
+            return Err(format!("the server told: {wrong}").into());
         }
         self.acknowledged += seen.acknowledged - before.acknowledged;
-        self.received += seen.received - before.received;
+        self.received = self.received + seen.of_others() - before.of_others();
+        self.own += seen.own - before.own;
         self.lines[index].flush()
     }
 
@@ -282,12 +327,39 @@ impl<'a> Load<'a> {
                 return Err(format!("{written} were acknowledged, {stored} are stored").into());
             }
             if let Some(seen) =
-                members.iter().find(|seen| seen.received + seen.acknowledged != written)
+                members.iter().find(|seen| seen.of_others() + seen.acknowledged != written)
             {
-                let (heard, of) = (seen.received, written - seen.acknowledged);
+                let (heard, of) = (seen.of_others(), written - seen.acknowledged);
                 return Err(format!("somebody was told {heard} of {of} messages").into());
             }
         }
         Ok(self.times)
+    }
+}
+
+/// What is said of a message that came in another place than its own.
+fn misplaced(last: Option<u64>, text: &[u8]) -> String {
+    format!("after message {last:?}: {}", String::from_utf8_lossy(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_told_of_each_message_once_and_in_order() {
+        let mut seen = Seen::default();
+        assert_eq!([seen.hear(7), seen.acknowledge(8), seen.hear(9)], [true, true, true]);
+        assert_eq!([seen.hear(9), seen.hear(11), seen.hear(12)], [false, false, true]);
+        assert!(!seen.acknowledge(14), "13 is missing");
+    }
+
+    #[test]
+    fn what_one_wrote_may_be_told_before_it_is_acknowledged() {
+        let mut seen = Seen::default();
+        assert_eq!([seen.hear(7), seen.hear(8), seen.hear(9)], [true, true, true]);
+        assert!(seen.acknowledge(8));
+        assert_eq!((seen.acknowledged, seen.of_others(), seen.own), (1, 2, 1));
+        assert!(seen.hear(10));
     }
 }

@@ -166,6 +166,14 @@ pub(crate) fn text_of<'a>(frame: &'a [u8], field: &str) -> Option<&'a str> {
     std::str::from_utf8(&frame[at..at + length]).ok()
 }
 
+/// The first number that stands in a field of this name.
+pub(crate) fn number_of(frame: &[u8], field: &str) -> Option<u64> {
+    let name = format!("\"{field}\":");
+    let at = frame.windows(name.len()).position(|window| window == name.as_bytes())? + name.len();
+    let length = frame[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    std::str::from_utf8(&frame[at..at + length]).ok()?.parse().ok()
+}
+
 /// One connection, after the handshake.
 pub(crate) struct Line {
     pub(crate) stream: TcpStream,
@@ -360,6 +368,8 @@ mod tests {
         assert_eq!(text_of(frame, "sync_token"), Some("abc-_"));
         assert_eq!(text_of(frame, "token"), None);
         assert_eq!(text_of(br#"{"token":"abc"#, "token"), None);
+        assert_eq!(number_of(br#"{"reply":{"seq_no":1},"seq":42}"#, "seq"), Some(42));
+        assert_eq!(number_of(br#"{"seq":null}"#, "seq"), None);
     }
 
     #[test]

@@ -24,6 +24,8 @@ struct Cost {
     /// For each delivery, in microseconds of the processor.
     server: f64,
     database: f64,
+    /// How often somebody was told of his own message first.
+    own: u64,
 }
 
 pub(super) fn run(ground: &Ground<'_>, plan: &Plan, report: &mut Report) -> Result<()> {
@@ -57,11 +59,12 @@ pub(super) fn run(ground: &Ground<'_>, plan: &Plan, report: &mut Report) -> Resu
             ..Row::default()
         });
         report.notes.push(format!(
-            "N2, {name}: the ceiling is one node without Redis that has all 1,000 sockets; a delivery took it {:.2} CPU-µs, the two together {:.2}. {} were delivered by one, {} by two.",
+            "N2, {name}: the ceiling is one node without Redis that has all 1,000 sockets; a delivery took it {:.2} CPU-µs, the two together {:.2}. {} were delivered by one, {} by two. {} times somebody was told of his own message before it was acknowledged.",
             median_of(&one, |cost| cost.server),
             median_of(&two, |cost| cost.server),
             per_second(median_of(&one, |cost| cost.deliveries)),
             per_second(median_of(&two, |cost| cost.deliveries)),
+            two.iter().chain(&one).map(|cost| cost.own).sum::<u64>(),
         ));
     }
     Ok(())
@@ -92,6 +95,7 @@ fn cost(
         deliveries: rate(done.deliveries, done.span),
         server: cpu(after.0, before.0),
         database: cpu(after.1, before.1),
+        own: done.own,
     };
     say(&format!(
         "    {count}: {} deliveries of {} messages, {:.2} CPU-µs each",
