@@ -20,20 +20,33 @@ use crate::{
 
 /// Some messages at a time, as in a chat that is busy.
 const PACE: Pace = Pace::Window(4);
-/// For so long the channels of those who went are still listened to, and a little longer.
+/// For so long those who went are still taken to be there, their channels are listened to, and a little
+/// longer.
 const LINGER: Duration = Duration::from_secs(6);
 
 pub(super) fn run(ground: &Ground<'_>, plan: &Plan, report: &mut Report) -> Result<()> {
     say("two nodes: what is published");
     let (database, redis) = (ground.fresh()?, Redis::start());
     let nodes = [ground.node(&database, &redis)?, ground.node(&database, &redis)?];
-    let direct = Shape { chats: 8, members: 2, senders: 2 };
-    messages(ground, plan, &redis, &nodes, direct, ("direct message", "<= 2"), report)?;
     let few = Shape { chats: 8, members: 10, senders: 2 };
     messages(ground, plan, &redis, &nodes, few, ("message to a group of 10", "1"), report)?;
     let many = Shape { chats: 1, members: 1_000, senders: 4 };
     let crowd =
         messages(ground, plan, &redis, &nodes, many, ("message to a group of 1,000", "1"), report)?;
+    let left = Commands::at(redis.port())?;
+    Statements::forget(&ground.postgres)?;
+    interrupt::sleep(LINGER)?;
+    let statements = Statements::in_database(&ground.postgres, DATABASE)?;
+    let people = each(many.people() as u64, 1);
+    report.notes.push(format!(
+        "N1: for each of 1,000 people who went at once there were {:.2} statements ({}), and of Redis: {}.",
+        each(statements.total(), 1) / people,
+        listed(statements.most_first(), people),
+        listed(&Commands::at(redis.port())?.since(&left).most_first(), people),
+    ));
+    // The last, because those who know each other are told of each other's going.
+    let direct = Shape { chats: 8, members: 2, senders: 2 };
+    messages(ground, plan, &redis, &nodes, direct, ("direct message", "<= 2"), report)?;
     idle(ground, plan, &redis, &nodes, &crowd, report)
 }
 
