@@ -35,6 +35,7 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
         postgres::run(plan, &place, &mut report)?;
         nodes::run(plan, &place, &mut report)?;
     }
+    println!("{:12} {}", "load after", machine::load());
     println!("\n{}", table::render(&report.rows));
     for note in report.notes {
         println!("- {note}");

@@ -1,7 +1,8 @@
 //! Many clients that lose their node at the same moment, and come back all at once.
 
 use std::{
-    collections::VecDeque,
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
     net::{SocketAddr, ToSocketAddrs as _},
     os::fd::AsRawFd as _,
     time::{Duration, Instant},
@@ -145,10 +146,8 @@ struct Drive<'a> {
     on_the_way: usize,
     /// Those who come next.
     waiting: VecDeque<usize>,
-    /// Those who come again, and when.
-    again: VecDeque<(Instant, usize)>,
-    /// Those who ask again, and when.
-    unanswered: VecDeque<(Instant, usize)>,
+    /// Those who come again or ask again, and when.
+    again: BinaryHeap<Reverse<(Instant, usize)>>,
     back: usize,
     outcome: Return,
     scratch: Vec<u8>,
@@ -166,8 +165,7 @@ impl<'a> Drive<'a> {
             at_most,
             on_the_way: 0,
             waiting: VecDeque::new(),
-            again: VecDeque::new(),
-            unanswered: VecDeque::new(),
+            again: BinaryHeap::new(),
             back: 0,
             outcome: Return {
                 times: histogram()?,
@@ -197,15 +195,15 @@ impl<'a> Drive<'a> {
             if now > deadline {
                 return Err(self.stuck(members).into());
             }
-            while let Some((_, index)) = self.again.front().filter(|(at, _)| *at <= now).copied() {
-                self.again.pop_front();
-                self.waiting.push_back(index);
-            }
-            while let Some((_, index)) =
-                self.unanswered.front().filter(|(at, _)| *at <= now).copied()
+            while let Some(Reverse((at, index))) = self.again.peek().copied()
+                && at <= now
             {
-                self.unanswered.pop_front();
-                members[index].ask();
+                self.again.pop();
+                match members[index].state {
+                    State::Away => self.waiting.push_back(index),
+                    State::Asking => members[index].ask(),
+                    State::Coming | State::Back => {}
+                }
             }
             while self.on_the_way < self.at_most
                 && let Some(index) = self.waiting.pop_front()
@@ -267,7 +265,7 @@ impl<'a> Drive<'a> {
                 self.on_the_way -= 1;
                 self.outcome.turned_away += 1;
                 self.outcome.why = self.outcome.why.take().or_else(gone);
-                self.again.push_back((Instant::now() + PAUSE, index));
+                self.again.push(Reverse((Instant::now() + PAUSE, index)));
             }
             // On the node that goes, or on the one that it came to.
             State::Back if came.is_err() => {
@@ -302,7 +300,7 @@ impl<'a> Drive<'a> {
                 Kind::Ready => ready = true,
                 Kind::Refused | Kind::Error => {
                     self.outcome.unanswered += 1;
-                    self.unanswered.push_back((Instant::now() + pause_in(text), index));
+                    self.again.push(Reverse((Instant::now() + pause_in(text), index)));
                     let said = || String::from_utf8_lossy(text).into_owned();
                     self.outcome.instead.get_or_insert_with(said);
                 }
