@@ -1,6 +1,7 @@
 //! One writes, many hear it: wherever they are.
 
 use std::{
+    collections::HashMap,
     net::TcpStream,
     os::fd::AsRawFd as _,
     sync::atomic::{AtomicBool, Ordering},
@@ -44,6 +45,8 @@ pub(crate) struct FanOut {
     /// Only of a `Rate`.
     pub(crate) near: Histogram<u64>,
     pub(crate) far: Histogram<u64>,
+    /// How much later the last one heard a message there.
+    pub(crate) added: Histogram<u64>,
     /// How late the load generator itself was with its sends: part of both.
     pub(crate) late: Histogram<u64>,
 }
@@ -68,19 +71,41 @@ pub(crate) fn fan_out(
     let span = start.elapsed();
     mark()?;
     let (sent, deliveries, own) = (load.sent - sent, load.received - deliveries, load.own);
-    let Times { near, far, late } = load.finish(&before, urls[0])?;
-    Ok(FanOut { sent, deliveries, span, own, near, far, late })
+    let times = load.finish(&before, urls[0])?;
+    let added = times.added()?;
+    let Times { near, far, late, .. } = times;
+    Ok(FanOut { sent, deliveries, span, own, near, far, added, late })
 }
 
 struct Times {
     near: Histogram<u64>,
     far: Histogram<u64>,
     late: Histogram<u64>,
+    /// Of each message, when the last one heard it on the sender's node and on the others.
+    last: HashMap<u64, (u64, u64)>,
 }
 
 impl Times {
     fn new() -> Result<Self> {
-        Ok(Self { near: histogram()?, far: histogram()?, late: histogram()? })
+        let (near, far, late) = (histogram()?, histogram()?, histogram()?);
+        Ok(Self { near, far, late, last: HashMap::new() })
+    }
+
+    /// Message `n` was heard so many microseconds after it was meant to be sent.
+    fn note(&mut self, n: u64, took: u64, is_near: bool) {
+        let (near, far) = self.last.entry(n).or_default();
+        let (times, last) = if is_near { (&mut self.near, near) } else { (&mut self.far, far) };
+        times.saturating_record(took);
+        *last = took.max(*last);
+    }
+
+    /// How much later each message was heard on the others, if it was.
+    fn added(&self) -> Result<Histogram<u64>> {
+        let mut added = histogram()?;
+        for (near, far) in self.last.values() {
+            added.saturating_record(far.saturating_sub(*near));
+        }
+        Ok(added)
     }
 }
 
@@ -298,8 +323,7 @@ impl<'a> Load<'a> {
                 let took = whole_micros(now.saturating_duration_since(intended(n)));
                 let node = |person| shape.node(person, *nodes);
                 let is_near = node(shape.sender(n)) == node(index);
-                let times = if is_near { &mut times.near } else { &mut times.far };
-                times.saturating_record(took);
+                times.note(n, took, is_near);
             }
             Kind::Refused | Kind::Error => wrong = Some(String::from_utf8_lossy(text).into_owned()),
             Kind::Ready | Kind::Other => {}
@@ -352,6 +376,19 @@ mod tests {
         assert_eq!([seen.hear(7), seen.acknowledge(8), seen.hear(9)], [true, true, true]);
         assert_eq!([seen.hear(9), seen.hear(11), seen.hear(12)], [false, false, true]);
         assert!(!seen.acknowledge(14), "13 is missing");
+    }
+
+    #[test]
+    fn the_same_message_is_compared_with_itself() {
+        let mut times = Times::new().unwrap();
+        for (n, took, is_near) in
+            [(1, 100, true), (1, 250, false), (1, 400, false), (1, 150, true), (2, 90, false)]
+        {
+            times.note(n, took, is_near);
+        }
+        times.note(2, 95, true);
+        let added = times.added().unwrap();
+        assert_eq!((added.min(), added.max(), added.len()), (0, 250, 2));
     }
 
     #[test]
