@@ -55,6 +55,14 @@ pub(crate) enum Figure {
     P5,
     /// A page of history.
     P8,
+    /// Two nodes: what is published for a message, and while nothing happens.
+    N1,
+    /// Two nodes: deliveries for each second of the processor, beside one node.
+    N2,
+    /// Two nodes: how much later a message is heard on the other one.
+    N3,
+    /// Two nodes: thousands of clients that lose theirs, and come to the other one.
+    N4,
 }
 
 /// What the server keeps its data in.
@@ -91,6 +99,16 @@ impl Plan {
     /// How many lone messages are sent.
     pub(crate) fn lone(&self) -> u64 {
         if self.quick { 300 } else { 2_000 }
+    }
+
+    /// For how long nothing happens.
+    pub(crate) fn idle(&self) -> Duration {
+        Duration::from_secs(if self.quick { 3 } else { 10 })
+    }
+
+    /// How many clients lose their node, and in how many conversations each of them is.
+    pub(crate) fn herd(&self) -> (usize, usize) {
+        if self.quick { (500, 20) } else { (5_000, 100) }
     }
 
     pub(crate) fn place(&self) -> Result<Place> {

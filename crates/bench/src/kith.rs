@@ -31,6 +31,8 @@ pub(crate) struct Place {
 pub(crate) struct Setup<'a> {
     /// Its database; SQLite in its own directory if there is none.
     pub(crate) database_url: Option<&'a str>,
+    /// The Redis that it shares with other nodes; it is alone if there is none.
+    pub(crate) redis_url: Option<&'a str>,
     /// Whether `strace` counts what it writes through to the disk.
     pub(crate) count_syncs: bool,
 }
@@ -92,6 +94,9 @@ impl Kith {
         if let Some(url) = setup.database_url {
             command.env("KITH_DATABASE_URL", url);
         }
+        if let Some(url) = setup.redis_url {
+            command.env("KITH_REDIS_URL", url);
+        }
         command.current_dir(home.0.path()).stdin(Stdio::null());
         let child = command.stdout(log.try_clone()?).stderr(log).spawn();
         let child = child.map_err(|error| {
@@ -137,6 +142,11 @@ impl Kith {
         last_lines(&fs::read_to_string(self.home.log()).unwrap_or_default())
     }
 
+    /// Kills it, as a crash would, and does not wait for its end.
+    pub(crate) fn crash(&mut self) -> Result<()> {
+        Ok(self.child.kill()?)
+    }
+
     /// Stops it in order, and hands over its data.
     pub(crate) fn stop(mut self) -> Result<Rc<Home>> {
         terminate(self.pid);
@@ -171,6 +181,8 @@ fn is_setting(name: &OsString) -> bool {
 fn settings() -> impl Iterator<Item = (&'static str, &'static str)> {
     [
         ("KITH_LISTEN", "127.0.0.1:0"),
+        // What one node signs another takes.
+        ("KITH_JWT_SECRET", "known to all nodes of a bench, and to whoever reads this"),
         ("KITH_LOG__FORMAT", "json"),
         ("KITH_LOG__FILTER", "info"),
         ("KITH_LIMITS__MESSAGES_PER_SECOND", "0"),

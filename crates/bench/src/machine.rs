@@ -9,8 +9,6 @@ pub(crate) fn describe(dir: &Path) -> Vec<(&'static str, String)> {
     let processor = field("/proc/cpuinfo", "model name");
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let memory = field("/proc/meminfo", "MemTotal");
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load: Vec<&str> = load.split_whitespace().take(3).collect();
     vec![
         ("commit", said("git", &["describe", "--always", "--dirty", "--abbrev=12"])),
         ("date", said("date", &["-u", "+%Y-%m-%d %H:%M UTC"])),
@@ -18,8 +16,15 @@ pub(crate) fn describe(dir: &Path) -> Vec<(&'static str, String)> {
         ("memory", memory),
         ("kernel", said("uname", &["-sr"])),
         ("data on", filesystem(dir).unwrap_or_else(|| "unknown".to_owned())),
-        ("load before", load.join(" ")),
+        ("load before", load()),
     ]
+}
+
+/// How many wanted to run in the last 1, 5 and 15 minutes, on average.
+pub(crate) fn load() -> String {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: Vec<&str> = load.split_whitespace().take(3).collect();
+    load.join(" ")
 }
 
 fn field(file: &str, name: &str) -> String {

@@ -13,6 +13,8 @@ mod kith;
 mod load;
 mod machine;
 mod pages;
+mod redis;
+mod statements;
 mod stats;
 mod table;
 

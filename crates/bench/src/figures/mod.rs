@@ -1,6 +1,7 @@
 //! What is measured, and against what.
 
 mod common;
+mod nodes;
 mod postgres;
 mod sqlite;
 
@@ -32,7 +33,9 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
     }
     if plan.wants_database(Database::Postgres) {
         postgres::run(plan, &place, &mut report)?;
+        nodes::run(plan, &place, &mut report)?;
     }
+    println!("{:12} {}", "load after", machine::load());
     println!("\n{}", table::render(&report.rows));
     for note in report.notes {
         println!("- {note}");

@@ -1,5 +1,8 @@
 //! Load over sockets: people who write to people.
 
+mod crowd;
+mod fan_out;
+mod herd;
 mod lone;
 mod open_loop;
 mod saturate;
@@ -7,6 +10,9 @@ mod stage;
 mod wire;
 
 pub(crate) use self::{
+    crowd::{Crowd, Shape},
+    fan_out::{FanOut, Pace, fan_out},
+    herd::{Herd, Return},
     lone::lone,
     open_loop::open_loop,
     saturate::saturate,

@@ -39,16 +39,32 @@ pub(crate) struct OpenLoop {
 
 /// When each message is meant to be sent: evenly, `rate` in a second.
 #[derive(Clone, Copy)]
-struct Timetable {
+pub(super) struct Timetable {
     start: Instant,
     interval: Duration,
-    /// Those before this one are not measured.
-    measured_from: u64,
-    count: u64,
+    pub(super) count: u64,
 }
 
 impl Timetable {
-    fn intended(self, n: u64) -> Instant {
+    /// As many as there are in a span.
+    pub(super) fn of(rate: f64, span: Duration, start: Instant) -> Self {
+        let interval = Duration::from_secs_f64(1.0 / rate.max(1.0));
+        let count = span.as_nanos() / interval.as_nanos();
+        Self { start, interval, count: u64::try_from(count).unwrap_or(u64::MAX) }
+    }
+
+    /// Waits until message `n` is meant to be sent: when that is.
+    #[expect(clippy::disallowed_methods, reason = "a thread of its own, which serves nobody")]
+    pub(super) fn wait_for(self, n: u64) -> Instant {
+        let intended = self.intended(n);
+        let wait = intended.saturating_duration_since(Instant::now());
+        if !wait.is_zero() {
+            thread::sleep(wait);
+        }
+        intended
+    }
+
+    pub(super) fn intended(self, n: u64) -> Instant {
         self.start + Duration::from_nanos(self.nanos(n))
     }
 
@@ -65,10 +81,6 @@ pub(crate) fn open_loop(
     spans: Spans,
     mut mark: impl FnMut() -> Result<()>,
 ) -> Result<OpenLoop> {
-    let interval = Duration::from_secs_f64(1.0 / rate.max(1.0));
-    let count_in = |span: Duration| span.as_nanos() / interval.as_nanos();
-    let measured_from = u64::try_from(count_in(spans.warm_up))?;
-    let count = measured_from + u64::try_from(count_in(spans.measured))?;
     let mut lines = stage.open(&stage.senders)?;
     let writers = lines
         .iter()
@@ -81,11 +93,14 @@ pub(crate) fn open_loop(
     }
     mark()?;
     let start = Instant::now() + Duration::from_millis(50);
-    let timetable = Timetable { start, interval, measured_from, count };
+    // Those of the warm-up are not measured.
+    let measured_from = Timetable::of(rate, spans.warm_up, start).count;
+    let timetable = Timetable::of(rate, spans.warm_up + spans.measured, start);
+    let count = timetable.count;
     let failed = AtomicBool::new(false);
     let (late, listened) = thread::scope(|scope| {
-        let sending = scope.spawn(|| send(stage, &writers, timetable, &failed));
-        let listened = listen(&mut lines, senders, timetable);
+        let sending = scope.spawn(|| send(stage, &writers, timetable, measured_from, &failed));
+        let listened = listen(&mut lines, senders, timetable, measured_from);
         failed.store(listened.is_err(), Ordering::Relaxed);
         (sending.join(), listened)
     });
@@ -99,11 +114,11 @@ pub(crate) fn open_loop(
     Ok(OpenLoop { acknowledged, received, late, count, refused })
 }
 
-#[expect(clippy::disallowed_methods, reason = "a thread of its own, which serves nobody")]
 fn send(
     stage: &Stage,
     writers: &[TcpStream],
     timetable: Timetable,
+    measured_from: u64,
     failed: &AtomicBool,
 ) -> Result<Histogram<u64>> {
     let mut templates: Vec<Template> = (0..writers.len())
@@ -112,18 +127,14 @@ fn send(
     let mut late = histogram()?;
     let mut frame = Vec::new();
     for n in 0..timetable.count {
-        let intended = timetable.intended(n);
-        let wait = intended.saturating_duration_since(Instant::now());
-        if !wait.is_zero() {
-            thread::sleep(wait);
-        }
+        let intended = timetable.wait_for(n);
         if failed.load(Ordering::Relaxed) {
             break;
         }
         let sender = usize::try_from(n % writers.len() as u64)?;
         frame.clear();
         templates[sender].write(n, &mut frame);
-        if n >= timetable.measured_from {
+        if n >= measured_from {
             late.record(whole_micros(intended.elapsed()))?;
         }
         send_all(&writers[sender], &frame)?;
@@ -133,7 +144,7 @@ fn send(
 
 /// Waits where the connection takes no more: that time counts, as any other.
 #[expect(clippy::disallowed_methods, reason = "a thread of its own, which serves nobody")]
-fn send_all(mut writer: &TcpStream, mut frame: &[u8]) -> Result<()> {
+pub(super) fn send_all(mut writer: &TcpStream, mut frame: &[u8]) -> Result<()> {
     while !frame.is_empty() {
         match writer.write(frame) {
             Ok(written) => frame = &frame[written..],
@@ -160,7 +171,12 @@ struct Heard {
 }
 
 /// Takes the time of all acknowledgements and receipts until the last one has come.
-fn listen(lines: &mut [Line], senders: usize, timetable: Timetable) -> Result<Heard> {
+fn listen(
+    lines: &mut [Line],
+    senders: usize,
+    timetable: Timetable,
+    measured_from: u64,
+) -> Result<Heard> {
     let mut poll = Poll::new()?;
     for (index, line) in lines.iter().enumerate() {
         let fd = line.stream.as_raw_fd();
@@ -197,7 +213,7 @@ fn listen(lines: &mut [Line], senders: usize, timetable: Timetable) -> Result<He
             let line = &mut lines[index];
             line.fill(&mut scratch)?;
             let now = Instant::now();
-            line.take(|text| heard.note(index, text, now, timetable))?;
+            line.take(|text| heard.note(index, text, now, timetable, measured_from))?;
             if let Some(wrong) = heard.wrong {
                 return Err(format!("the server answered: {wrong}").into());
             }
@@ -208,7 +224,14 @@ fn listen(lines: &mut [Line], senders: usize, timetable: Timetable) -> Result<He
 }
 
 impl Heard {
-    fn note(&mut self, index: usize, text: &[u8], now: Instant, timetable: Timetable) {
+    fn note(
+        &mut self,
+        index: usize,
+        text: &[u8],
+        now: Instant,
+        timetable: Timetable,
+        measured_from: u64,
+    ) {
         let times = match (Kind::of(text), self.outcomes.get_mut(index)) {
             (Kind::Sent, Some(outcome)) => {
                 outcome.acknowledged += 1;
@@ -232,7 +255,7 @@ impl Heard {
             _ => return,
         };
         match number(text) {
-            Some(n) if n >= timetable.measured_from => {
+            Some(n) if n >= measured_from => {
                 let took = now.saturating_duration_since(timetable.intended(n));
                 times.saturating_record(whole_micros(took));
             }

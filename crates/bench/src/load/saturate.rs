@@ -173,7 +173,7 @@ impl Load {
             }
             Kind::Refused => refused += 1,
             Kind::Error => wrong = Some(String::from_utf8_lossy(text).into_owned()),
-            Kind::New | Kind::Other => {}
+            Kind::New | Kind::Ready | Kind::Other => {}
         })?;
         if let Some(wrong) = wrong {
             return Err(format!("the server answered: {wrong}").into());

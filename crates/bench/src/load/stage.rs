@@ -49,7 +49,7 @@ pub(crate) struct Person {
 }
 
 impl Person {
-    fn tokens(&self) -> Result<Tokens> {
+    pub(super) fn tokens(&self) -> Result<Tokens> {
         Ok(self.client.tokens().ok_or("somebody is not signed in any more")?)
     }
 }
@@ -59,6 +59,27 @@ impl Person {
 pub(super) struct Outcome {
     pub(super) acknowledged: u64,
     pub(super) refused: u64,
+}
+
+/// Signs up `count` people, who are called `person-0`, `person-1` and so on.
+pub(super) async fn sign_up(url: &str, called: &str, count: usize) -> Result<Vec<Person>> {
+    let anybody = Client::new(url)?;
+    let sign_up = |n: usize| {
+        let client = anybody.anonymous();
+        async move {
+            interrupt::check()?;
+            let account = Register {
+                username: format!("{called}-{n}"),
+                email: format!("{called}-{n}@example.org"),
+                password: PASSWORD.to_owned(),
+                display_name: None,
+                device_name: None,
+            };
+            let id = client.register(&account).await?.user.id;
+            Ok(Person { id, client })
+        }
+    };
+    stream::iter(0..count).map(sign_up).buffered(CALLS).try_collect().await
 }
 
 /// Everybody, on one server.
@@ -79,25 +100,8 @@ impl Stage {
     /// Signs everybody up.
     pub(crate) fn set(url: &str, cast: Cast) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let anybody = Client::new(url)?;
-        let sign_up = |n: usize| {
-            let client = anybody.anonymous();
-            async move {
-                interrupt::check()?;
-                let account = Register {
-                    username: format!("person-{n}"),
-                    email: format!("person-{n}@example.org"),
-                    password: PASSWORD.to_owned(),
-                    display_name: None,
-                    device_name: None,
-                };
-                let id = client.register(&account).await?.user.id;
-                Ok::<_, crate::Failure>(Person { id, client })
-            }
-        };
-        let people = stream::iter(0..cast.senders + cast.receivers).map(sign_up);
-        let mut senders: Vec<Person> =
-            runtime.block_on(people.buffered(CALLS).try_collect::<Vec<_>>())?;
+        let everybody = sign_up(url, "person", cast.senders + cast.receivers);
+        let mut senders = runtime.block_on(everybody)?;
         let receivers = senders.split_off(cast.senders);
         Ok(Self { cast, senders, receivers, url: url.to_owned(), runtime })
     }

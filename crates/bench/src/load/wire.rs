@@ -3,7 +3,7 @@
 
 use std::{
     io::{ErrorKind, Read as _, Write as _},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     time::Duration,
 };
 
@@ -25,7 +25,7 @@ const MARKS: u64 = 1_000_000_000_000;
 const SCATTER: u64 = 618_033_988_749;
 const GATHER: u64 = 777_698_823_749;
 
-/// A `send_message` to one person, ready to be sent but for its number.
+/// A `send_message`, ready to be sent but for its number.
 pub(crate) struct Template {
     frame: Vec<u8>,
     /// Where the digits stand, and what masks the first of them.
@@ -34,13 +34,23 @@ pub(crate) struct Template {
 }
 
 impl Template {
-    /// `client_message_id` looks like any random UUID: the digits stand at its end.
+    /// To one person.
     pub(crate) fn new(to: Uuid) -> Self {
+        Self::addressed("to", to)
+    }
+
+    /// Into a conversation that is there.
+    pub(crate) fn into_conversation(id: Uuid) -> Self {
+        Self::addressed("conversation_id", id)
+    }
+
+    /// `client_message_id` looks like any random UUID: the digits stand at its end.
+    fn addressed(field: &str, to: Uuid) -> Self {
         let random = Uuid::new_v4().to_string();
         let mark = &random[..24];
         let zeros = "0".repeat(DIGITS);
         let text = format!(
-            r#"{{"type":"send_message","to":"{to}","client_message_id":"{mark}{zeros}","content":"{CONTENT}"}}"#
+            r#"{{"type":"send_message","{field}":"{to}","client_message_id":"{mark}{zeros}","content":"{CONTENT}"}}"#
         );
         // The mark ends with a hyphen, so that there is no earlier place where these digits stand.
         let in_text = text.find(&format!("{mark}{zeros}")).unwrap_or_default() + mark.len();
@@ -62,7 +72,7 @@ impl Template {
 }
 
 /// One frame from a client (RFC 6455, 5.2).
-fn masked(text: &[u8]) -> Vec<u8> {
+pub(super) fn masked(text: &[u8]) -> Vec<u8> {
     let mut frame = vec![0x81];
     head(&mut frame, text.len());
     frame.extend_from_slice(&MASK);
@@ -94,6 +104,8 @@ pub(crate) enum Kind {
     Sent,
     /// Somebody else's message.
     New,
+    /// The first frame: nothing is missed from now on.
+    Ready,
     /// Anything that does not matter here.
     Other,
     /// The server has more than it can take, and has not taken this message.
@@ -110,6 +122,8 @@ impl Kind {
             Self::Sent
         } else if name.starts_with(br#"new_message""#) {
             Self::New
+        } else if name.starts_with(br#"ready""#) {
+            Self::Ready
         } else if name.starts_with(br#"error","code":"overloaded""#) {
             Self::Refused
         } else if name.starts_with(br#"error""#) {
@@ -134,6 +148,32 @@ fn times(left: u64, right: u64) -> u64 {
     u64::try_from(product).unwrap_or_default()
 }
 
+/// The request for a socket.
+fn upgrade(host: &str, token: &str) -> Vec<u8> {
+    let request = format!(
+        "GET /v1/ws HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Protocol: kith.v1\r\nAuthorization: Bearer {token}\r\n\r\n"
+    );
+    request.into_bytes()
+}
+
+/// What stands in a field of a frame that holds text without escapes.
+pub(crate) fn text_of<'a>(frame: &'a [u8], field: &str) -> Option<&'a str> {
+    let name = format!("\"{field}\":\"");
+    let at = frame.windows(name.len()).position(|window| window == name.as_bytes())? + name.len();
+    let length = frame[at..].iter().position(|byte| *byte == b'"')?;
+    std::str::from_utf8(&frame[at..at + length]).ok()
+}
+
+/// The first number that stands in a field of this name.
+pub(crate) fn number_of(frame: &[u8], field: &str) -> Option<u64> {
+    let name = format!("\"{field}\":");
+    let at = frame.windows(name.len()).position(|window| window == name.as_bytes())? + name.len();
+    let length = frame[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    std::str::from_utf8(&frame[at..at + length]).ok()?.parse().ok()
+}
+
 /// One connection, after the handshake.
 pub(crate) struct Line {
     pub(crate) stream: TcpStream,
@@ -144,30 +184,17 @@ pub(crate) struct Line {
 impl Line {
     /// Opens a socket and waits until nothing is missed any more (`ready`).
     pub(crate) fn open(url: &str, token: &str) -> Result<Self> {
-        let (mut stream, host) = tcp(url)?;
+        let (stream, host) = tcp(url)?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        let request = format!(
-            "GET /v1/ws HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Protocol: kith.v1\r\nAuthorization: Bearer {token}\r\n\r\n"
-        );
-        stream.write_all(request.as_bytes())?;
-        let mut line = Self { stream, incoming: Vec::new(), outgoing: Vec::new() };
-        let end = loop {
+        let outgoing = upgrade(host, token);
+        let mut line = Self { stream, incoming: Vec::new(), outgoing };
+        line.flush()?;
+        while !line.is_upgraded()? {
             line.wait()?;
-            let end = line.incoming.windows(4).position(|window| window == b"\r\n\r\n");
-            if let Some(end) = end {
-                break end + 4;
-            }
-        };
-        if !line.incoming.starts_with(b"HTTP/1.1 101") {
-            let said = String::from_utf8_lossy(&line.incoming).into_owned();
-            return Err(format!("the server refuses a socket: {said}").into());
         }
-        line.incoming.drain(..end);
         let mut ready = false;
         while !ready {
-            line.take(|text| ready |= text.starts_with(br#"{"type":"ready""#))?;
+            line.take(|text| ready |= Kind::of(text) == Kind::Ready)?;
             if !ready {
                 line.wait()?;
             }
@@ -175,9 +202,34 @@ impl Line {
         Ok(line)
     }
 
+    /// Begins to open a socket, and waits for nothing: `flush` once it is connected, and then whenever
+    /// it can be written to; `is_upgraded` whenever something came.
+    pub(crate) fn begin(address: SocketAddr, host: &str, token: &str) -> Result<Self> {
+        let stream = TcpStream::from(mio::net::TcpStream::connect(address)?);
+        Ok(Self { stream, incoming: Vec::new(), outgoing: upgrade(host, token) })
+    }
+
+    /// Whether the server has agreed to speak in frames.
+    pub(crate) fn is_upgraded(&mut self) -> Result<bool> {
+        let Some(end) = self.incoming.windows(4).position(|window| window == b"\r\n\r\n") else {
+            return Ok(false);
+        };
+        if !self.incoming.starts_with(b"HTTP/1.1 101") {
+            let said = String::from_utf8_lossy(&self.incoming).into_owned();
+            return Err(format!("the server refuses a socket: {said}").into());
+        }
+        self.incoming.drain(..end + 4);
+        Ok(true)
+    }
+
     /// From now on nothing is waited for.
     pub(crate) fn no_waiting(&self) -> Result<()> {
         Ok(self.stream.set_nonblocking(true)?)
+    }
+
+    /// Puts a text with what is to go out.
+    pub(crate) fn say(&mut self, text: &str) {
+        self.outgoing.extend(masked(text.as_bytes()));
     }
 
     /// Puts the frame for message `number` with what is to go out.
@@ -292,6 +344,7 @@ mod tests {
             assert_eq!(number(&text), Some(n));
             let message: SendMessage = serde_json::from_slice(&text).unwrap();
             assert_eq!((message.to, &*message.content), (Some(to), CONTENT));
+            assert_eq!(text_of(&text, "to"), Some(&*to.to_string()));
             let mark = message.client_message_id.unwrap();
             assert_eq!(mark.len(), 36);
             marks.push(mark);
@@ -301,11 +354,31 @@ mod tests {
     }
 
     #[test]
+    fn a_group_is_written_to_by_its_own_id() {
+        let id = Uuid::from_u128(8);
+        let mut out = Vec::new();
+        Template::into_conversation(id).write(5, &mut out);
+        let message: SendMessage = serde_json::from_slice(&unmasked(&out)).unwrap();
+        assert_eq!((message.to, message.conversation_id), (None, Some(id)));
+    }
+
+    #[test]
+    fn a_field_is_read_as_it_stands() {
+        let frame = br#"{"type":"pong","sync_token":"abc-_"}"#;
+        assert_eq!(text_of(frame, "sync_token"), Some("abc-_"));
+        assert_eq!(text_of(frame, "token"), None);
+        assert_eq!(text_of(br#"{"token":"abc"#, "token"), None);
+        assert_eq!(number_of(br#"{"reply":{"seq_no":1},"seq":42}"#, "seq"), Some(42));
+        assert_eq!(number_of(br#"{"seq":null}"#, "seq"), None);
+    }
+
+    #[test]
     fn frames_are_told_apart_by_their_first_bytes() {
         assert_eq!(Kind::of(br#"{"type":"message_sent","message":{}}"#), Kind::Sent);
         assert_eq!(Kind::of(br#"{"type":"new_message","message":{}}"#), Kind::New);
         assert_eq!(Kind::of(br#"{"type":"error","code":"overloaded"}"#), Kind::Refused);
         assert_eq!(Kind::of(br#"{"type":"error","code":"x"}"#), Kind::Error);
+        assert_eq!(Kind::of(br#"{"type":"ready","user_id":""}"#), Kind::Ready);
         assert_eq!(Kind::of(br#"{"type":"user_online"}"#), Kind::Other);
         assert_eq!(Kind::of(b""), Kind::Other);
     }
