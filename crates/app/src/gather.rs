@@ -8,12 +8,14 @@ use std::{future::Future, time::Duration};
 use kith_ports::{StoreError, StoreResult};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_util::task::TaskTracker;
 
-/// So many may wait before those who ask wait for room.
-const WAITING: usize = 8_192;
+/// So many may wait. The store is busy for whoever comes beyond that.
+const WAITING: usize = 16_384;
+/// Whoever has waited for so long is told that the store is busy.
+const PATIENCE: Duration = Duration::from_secs(8);
 /// So many are answered by one read.
 const MOST: usize = 512;
 /// For each that a read answered, the next one begins so much later: some 250 a second are answered as
@@ -63,9 +65,16 @@ where
     /// As the read failed. What failed for one alone is not told to others.
     pub(crate) async fn ask(&self, key: Key) -> StoreResult<Answer> {
         let (answer, answered) = oneshot::channel();
-        // Both fail if the read panicked, which stops the server.
-        let _ = self.asked.send(Asked { key, answer }).await;
-        answered.await.unwrap_or_else(|ended| Err(StoreError::Other(Box::new(ended))))
+        match self.asked.try_send(Asked { key, answer }) {
+            Err(mpsc::error::TrySendError::Full(_)) => return Err(StoreError::Busy),
+            // It has ended if the read panicked, which stops the server.
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
+        }
+        match timeout(PATIENCE, answered).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(ended)) => Err(StoreError::Other(Box::new(ended))),
+            Err(_) => Err(StoreError::Busy),
+        }
     }
 
     /// Waits until the task has ended, which it does not while there is a handle.

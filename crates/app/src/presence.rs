@@ -217,9 +217,10 @@ async fn audiences(users: &dyn UserStore, of: Vec<UserId>) -> StoreResult<Vec<Ve
     if asked.is_empty() {
         return Ok(vec![Vec::new(); of.len()]);
     }
-    let mut contacts: HashMap<_, _> =
+    let contacts: HashMap<_, _> =
         asked.iter().copied().zip(users.contacts(&asked).await?).collect();
-    Ok(of.iter().map(|id| contacts.remove(id).unwrap_or_default()).collect())
+    // One who comes and goes at once is asked for twice.
+    Ok(of.iter().map(|id| contacts.get(id).cloned().unwrap_or_default()).collect())
 }
 
 /// Records when people were last seen, all that waits in one step.

@@ -178,6 +178,19 @@ impl Sessions {
         if self.alive.get(&session_id) == Some(user_id) {
             return Ok(());
         }
+        self.look_whether_alive(principal, found).await
+    }
+
+    /// That a session lives, which is looked for whatever was known a moment ago.
+    async fn look_whether_alive(
+        &self,
+        principal: &Principal,
+        found: impl Future<Output = StoreResult<Option<Session>>>,
+    ) -> Result<()> {
+        let Principal { user_id, session_id, .. } = *principal;
+        if self.ended.contains_key(&session_id) {
+            return Err(session_over().into());
+        }
         match found.await? {
             Some(session)
                 if session.user_id == user_id && !session.has_ended(self.ports.clock.now()) =>

@@ -22,8 +22,9 @@ use crate::{
 #[derive(Clone)]
 pub struct SyncService {
     conversations: Arc<dyn ConversationStore>,
-    unchanged: Gather<SyncRequest, Option<SyncBody>>,
-    users: Gather<Vec<UserId>, Vec<User>>,
+    users: Arc<dyn UserStore>,
+    /// Where the store tells it of many together.
+    unchanged: Option<Gather<SyncRequest, Option<Page>>>,
     people: People,
     messaging: Messaging,
     receipts: Receipts,
@@ -52,16 +53,14 @@ impl SyncService {
         receipts: Receipts,
         tasks: &TaskTracker,
     ) -> Self {
-        let store = Arc::clone(&conversations);
-        let unchanged = Gather::start(tasks, move |asked: Vec<SyncRequest>| {
-            let store = Arc::clone(&store);
-            async move { store.unchanged(&asked).await }
+        let unchanged = conversations.tells_of_many().then(|| {
+            let stores = (Arc::clone(&conversations), Arc::clone(&users));
+            Gather::start(tasks, move |asked: Vec<SyncRequest>| {
+                let (conversations, users) = stores.clone();
+                async move { unchanged(&*conversations, &*users, asked).await }
+            })
         });
-        let users = Gather::start(tasks, move |asked: Vec<Vec<UserId>>| {
-            let users = Arc::clone(&users);
-            async move { find(&*users, asked).await }
-        });
-        Self { conversations, unchanged, users, people, messaging, receipts }
+        Self { conversations, users, unchanged, people, messaging, receipts }
     }
 
     /// What changed for `viewer` since `from`, at most `limit` conversations a page.
@@ -71,31 +70,32 @@ impl SyncService {
         from: Option<SyncFrom>,
         limit: usize,
     ) -> Result<Synced> {
-        let mut body = self.read(viewer, from, limit).await?;
+        let (mut body, mut people) = self.read(viewer, from, limit).await?;
         let users = self.people.seen_by(viewer, std::mem::take(&mut body.users)).await?;
-        let named = body.correspondents.iter().copied().chain([viewer]).collect();
-        let mut named = self.users.ask(named).await?;
-        let place = named.iter().position(|user| user.id == viewer);
-        let me = named.remove(place.ok_or_else(Refusal::not_found)?);
-        let presence = self.people.unparted(viewer, named).await?;
+        let place = people.iter().position(|user| user.id == viewer);
+        let me = people.remove(place.ok_or_else(Refusal::not_found)?);
+        let presence = self.people.unparted(viewer, people).await?;
         Ok(Synced { body, users, presence, me })
     }
 
-    async fn read(&self, viewer: UserId, from: Option<SyncFrom>, limit: usize) -> Result<SyncBody> {
-        if let Some(from) = from.clone().filter(|from| from.resume.is_none()) {
+    async fn read(&self, viewer: UserId, from: Option<SyncFrom>, limit: usize) -> Result<Page> {
+        if let Some(unchanged) = &self.unchanged
+            && let Some(from) = from.clone().filter(|from| from.resume.is_none())
+        {
             let asked = SyncRequest { viewer, from, limit };
-            if let Some(body) = self.unchanged.ask(asked).await? {
-                return Ok(body);
+            if let Some(page) = unchanged.ask(asked).await? {
+                return Ok(page);
             }
         }
-        match self.conversations.sync(viewer, from, limit).await? {
-            SyncRead::Body(body) => Ok(*body),
-            SyncRead::Foreign => Err(Refusal::new(
+        let SyncRead::Body(body) = self.conversations.sync(viewer, from, limit).await? else {
+            return Err(Refusal::new(
                 Code::InvalidCursor,
                 "the token is for a database that was replaced: sync anew without `since`",
             )
-            .into()),
-        }
+            .into());
+        };
+        let people = self.users.find(&named(viewer, &body)).await?;
+        Ok((*body, people))
     }
 
     /// A sync token for now: everything before it that concerns `viewer` has been handed to the sockets.
@@ -107,22 +107,43 @@ impl SyncService {
 
     /// Waits until what reads has ended, which it does not while there is a handle.
     pub async fn crashed(&self) {
-        tokio::select! {
-            () = self.unchanged.crashed() => {}
-            () = self.users.crashed() => {}
+        match &self.unchanged {
+            Some(unchanged) => unchanged.crashed().await,
+            None => std::future::pending().await,
         }
     }
 }
 
-/// Those of each list who exist.
-async fn find(users: &dyn UserStore, asked: Vec<Vec<UserId>>) -> StoreResult<Vec<Vec<User>>> {
-    let mut ids: Vec<UserId> = asked.iter().flatten().copied().collect();
+/// A page, with those whom it names: the viewer and his correspondents.
+type Page = (SyncBody, Vec<User>);
+
+fn named(viewer: UserId, body: &SyncBody) -> Vec<UserId> {
+    body.correspondents.iter().copied().chain([viewer]).collect()
+}
+
+/// The pages of those for whom nothing changed.
+async fn unchanged(
+    conversations: &dyn ConversationStore,
+    users: &dyn UserStore,
+    asked: Vec<SyncRequest>,
+) -> StoreResult<Vec<Option<Page>>> {
+    let bodies = conversations.unchanged(&asked).await?;
+    let names: Vec<Option<Vec<UserId>>> = asked
+        .iter()
+        .zip(&bodies)
+        .map(|(it, body)| body.as_ref().map(|body| named(it.viewer, body)))
+        .collect();
+    let mut ids: Vec<UserId> = names.iter().flatten().flatten().copied().collect();
     ids.sort_unstable();
     ids.dedup();
+    if ids.is_empty() {
+        return Ok(vec![None; asked.len()]);
+    }
     let found = users.find(&ids).await?;
     let found: HashMap<UserId, User> = found.into_iter().map(|user| (user.id, user)).collect();
-    let of = |ids: &Vec<UserId>| ids.iter().filter_map(|id| found.get(id).cloned()).collect();
-    Ok(asked.iter().map(of).collect())
+    let people = |ids: Vec<UserId>| ids.iter().filter_map(|id| found.get(id).cloned()).collect();
+    let pages = bodies.into_iter().zip(names);
+    Ok(pages.map(|(body, names)| Some((body?, people(names?)))).collect())
 }
 
 #[cfg(test)]
@@ -176,7 +197,7 @@ mod tests {
 
     fn answering(read: impl Fn() -> SyncRead + Send + Sync + 'static) -> MockConversationStore {
         let mut conversations = MockConversationStore::new();
-        conversations.expect_unchanged().returning(|asked| Ok(vec![None; asked.len()]));
+        conversations.expect_tells_of_many().returning(|| false);
         conversations.expect_sync().returning(move |_, _, _| Ok(read()));
         conversations
     }
@@ -203,10 +224,11 @@ mod tests {
     #[tokio::test]
     async fn of_those_for_whom_nothing_changed_many_are_read_at_once() {
         let mut users = MockUserStore::new();
-        users.expect_find().times(1..3).returning(|ids| {
+        users.expect_find().times(2..5).returning(|ids| {
             Ok((1..=40).map(account).filter(|user| ids.contains(&user.id)).collect())
         });
         let mut conversations = MockConversationStore::new();
+        conversations.expect_tells_of_many().returning(|| true);
         conversations.expect_unchanged().times(1..3).returning(|asked| {
             let nothing = |it: &SyncRequest| {
                 assert_eq!((&it.from, it.limit), (&token(), 10));
@@ -252,6 +274,7 @@ mod tests {
     #[tokio::test]
     async fn a_mark_says_what_has_been_told() {
         let mut conversations = MockConversationStore::new();
+        conversations.expect_tells_of_many().returning(|| true);
         conversations.expect_horizon().returning(|| Ok(token()));
         assert_eq!(over(conversations, MockUserStore::new()).mark(user(1)).await.unwrap(), token());
     }
@@ -259,6 +282,7 @@ mod tests {
     #[tokio::test]
     async fn a_store_that_fails_gives_no_mark() {
         let mut conversations = MockConversationStore::new();
+        conversations.expect_tells_of_many().returning(|| true);
         conversations.expect_horizon().returning(|| Err(StoreError::Unavailable("gone".into())));
         let service = over(conversations, MockUserStore::new());
         assert!(matches!(service.mark(user(1)).await, Err(Error::Unavailable(_))));

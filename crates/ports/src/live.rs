@@ -175,8 +175,9 @@ pub trait Subscriptions: Send + Sync {
     async fn attach(&self, worker: WorkerId, socket: Socket) -> Option<mpsc::Receiver<Outgoing>>;
 
     /// Names the groups and channels of a socket's user, as read after it was attached. For a
-    /// socket that is attached no more, nothing happens.
-    async fn subscribe(&self, worker: WorkerId, socket: Socket, topics: Vec<Topic>);
+    /// socket that is attached no more, nothing happens. `false` if it cannot hear of them now: it is
+    /// taken away.
+    async fn subscribe(&self, worker: WorkerId, socket: Socket, topics: Vec<Topic>) -> bool;
 
     /// Takes a socket away.
     fn detach(&self, worker: WorkerId, socket: Socket);

@@ -367,9 +367,12 @@ pub trait ConversationStore: Send + Sync {
 
     /// The syncs of those for whom nothing changed, in the order of `asked`, each whole on one page.
     ///
-    /// `None` where something may have changed, or there is more than a page holds, or the store does
-    /// not tell it of many together: then [`sync`](Self::sync) does.
+    /// `None` where something may have changed, or there is more than a page holds: then
+    /// [`sync`](Self::sync) tells.
     async fn unchanged(&self, asked: &[SyncRequest]) -> StoreResult<Vec<Option<SyncBody>>>;
+
+    /// Whether [`unchanged`](Self::unchanged) tells anything: where a statement costs a way to a server.
+    fn tells_of_many(&self) -> bool;
 
     /// A sync token for now: every transaction below it has ended.
     async fn horizon(&self) -> StoreResult<SyncFrom>;

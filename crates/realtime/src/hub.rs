@@ -143,11 +143,11 @@ impl Subscriptions for Hub {
         queue.await.ok()
     }
 
-    async fn subscribe(&self, worker: WorkerId, socket: Socket, topics: Vec<Topic>) {
+    async fn subscribe(&self, worker: WorkerId, socket: Socket, topics: Vec<Topic>) -> bool {
         let (done, subscribed) = oneshot::channel();
         self.control(worker, Control::Subscribe(socket, topics, done));
         // Not answered by a worker that ended: then there is no socket either.
-        let _ = subscribed.await;
+        subscribed.await.is_ok()
     }
 
     fn detach(&self, worker: WorkerId, socket: Socket) {

@@ -43,7 +43,7 @@ pub struct Application {
     address: SocketAddr,
     server: Server,
     context: Arc<Context>,
-    hub: Arc<Hub>,
+    live: Live,
     database: Database,
     sockets: TaskTracker,
     tasks: TaskTracker,
@@ -68,7 +68,6 @@ impl Application {
         let (stop, leave) = (CancellationToken::new(), CancellationToken::new());
         let live = Live::open(config, &database, &tasks, &leave)?;
         let services = wiring::services(config, &database, &live, &tasks, &stop)?;
-        let hub = live.hub;
         let settings = wiring::settings(config)?;
         let heartbeat = settings.heartbeat;
         let context = Context::new(
@@ -83,12 +82,12 @@ impl Application {
             let (database, stop) = (database.clone(), stop.clone());
             async move { stop.run_until_cancelled(database.upkeep()).await }
         });
-        let server = serve(listener, &context, &hub, settings, heartbeat * 3)?;
+        let server = serve(listener, &context, &live.hub, settings, heartbeat * 3)?;
         Ok(Self {
             address,
             server,
             context,
-            hub,
+            live,
             database,
             sockets,
             tasks,
@@ -113,7 +112,7 @@ impl Application {
             address,
             server,
             context,
-            hub,
+            live,
             database,
             sockets,
             tasks,
@@ -128,7 +127,7 @@ impl Application {
         let outcome = tokio::select! {
             () = asked => Ok(()),
             () = context.crashed() => Err(Failure::Crashed("a lane")),
-            () = hub.crashed() => Err(Failure::Crashed("a worker of the hub")),
+            () = live.crashed() => Err(Failure::Crashed("a part of live delivery")),
         };
         info!("stopping");
         let in_order = async {
@@ -143,9 +142,9 @@ impl Application {
             }
             handle.stop(true).await;
             leave.cancel();
-            hub.close();
+            live.hub.close();
             // The last handles of the lanes: what waits in them is done, then they end.
-            drop(context);
+            drop((context, live));
             tasks.close();
             tasks.wait().await;
         };

@@ -20,6 +20,8 @@ pub(crate) struct Live {
     pub(crate) subscriptions: Arc<dyn Subscriptions>,
     pub(crate) board: Arc<dyn PresenceBoard>,
     pub(crate) tally: Arc<dyn Tally>,
+    /// What ties this node to others.
+    cluster: Option<Arc<Cluster>>,
 }
 
 impl Live {
@@ -38,7 +40,14 @@ impl Live {
             let hub = Arc::new(Hub::new(options));
             let board = Arc::new(Board::new());
             let tally = Arc::new(LocalTally::default());
-            return Ok(Self { bus: hub.clone(), subscriptions: hub.clone(), board, tally, hub });
+            return Ok(Self {
+                bus: hub.clone(),
+                subscriptions: hub.clone(),
+                board,
+                tally,
+                hub,
+                cluster: None,
+            });
         };
         let nodes = ClusterOptions {
             url: url.expose_secret().to_owned(),
@@ -50,6 +59,21 @@ impl Live {
         let cluster = Arc::new(cluster);
         let (hub, board) = (Arc::clone(cluster.hub()), cluster.board().clone());
         let tally = cluster.tally().clone();
-        Ok(Self { hub, board, tally, bus: cluster.clone(), subscriptions: cluster })
+        let (bus, subscriptions) = (cluster.clone(), cluster.clone());
+        Ok(Self { hub, board, tally, bus, subscriptions, cluster: Some(cluster) })
+    }
+
+    /// Waits until a part of it has ended, which none does while the server runs.
+    pub(crate) async fn crashed(&self) {
+        let cluster = async {
+            match &self.cluster {
+                Some(cluster) => cluster.crashed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.hub.crashed() => {}
+            () = cluster => {}
+        }
     }
 }

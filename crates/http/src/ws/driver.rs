@@ -28,6 +28,8 @@ use crate::{context::Context, problem::Problem};
 const UNANSWERED: usize = 256;
 /// How many of them may be under way outside of the lanes.
 const UNDER_WAY: usize = 16;
+/// What is said to one who cannot be served now.
+const COME_BACK: &str = "retry_after_ms=1000";
 /// How many receipts may be on their way into the store.
 const MARKS: usize = 256;
 
@@ -93,7 +95,7 @@ impl Driver {
         let Some(mut queue) =
             self.context.services.subscriptions.attach(self.worker, self.socket).await
         else {
-            self.peer.close(close::RESTART, "retry_after_ms=1000".to_owned()).await;
+            self.peer.close(close::RESTART, COME_BACK.to_owned()).await;
             return;
         };
         let (context, user) = (Arc::clone(&self.context), self.socket.user_id);
@@ -132,7 +134,10 @@ impl Driver {
         if let Some(only) = self.socket.only {
             topics.retain(|topic| topic.conversation_id == only);
         }
-        self.context.services.subscriptions.subscribe(self.worker, self.socket, topics).await;
+        let subscriptions = Arc::clone(&self.context.services.subscriptions);
+        if !subscriptions.subscribe(self.worker, self.socket, topics).await {
+            return Err(End::Close(close::RESTART, COME_BACK.to_owned()));
+        }
         let now = self.context.services.clock.now();
         let heartbeat = self.context.settings.heartbeat;
         let ready = ServerFrame::Ready {

@@ -13,14 +13,14 @@ use kith_domain::{
     event::{Audience, Event},
 };
 use kith_ports::{
-    StoreResult, Topic,
+    StoreError, StoreResult, Topic,
     live::{CloseReason, Dispatch, TopicChange},
     tail::{ChangeTail, Logged, Missed},
 };
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
-    time::Instant,
+    time::{Instant, timeout},
 };
 use tracing::{debug, warn};
 
@@ -36,6 +36,8 @@ use crate::{encode::encode_into, hub::Hub, shard::Delivery};
 const READERS: usize = 8;
 /// So many changes of one conversation are read; where more is missing, its listeners come back.
 const MOST_MISSED: usize = 500;
+/// A reading that takes longer has failed.
+const READING: Duration = Duration::from_secs(2);
 /// After a reading that failed it is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 /// So long after its last change a conversation's order is remembered, once the log has been read
@@ -78,13 +80,17 @@ pub(super) struct Dispatcher {
     watched: HashSet<ConversationId>,
     /// Those that are read now, or wait for a reader.
     reading: HashSet<ConversationId>,
-    waiting: VecDeque<(ConversationId, Version)>,
+    waiting: VecDeque<ConversationId>,
+    /// From where on they are to be read, as far as they are not being read from there.
+    wanted: HashMap<ConversationId, Version>,
     readers: JoinSet<Read>,
     /// Those who are to listen when a conversation has been told up to a version.
     newcomers: HashMap<ConversationId, Vec<(Version, Wait)>>,
     out: Vec<Delivery>,
     /// Those who may listen when what is in `out` is handed over.
     admitted: Vec<Wait>,
+    /// When lines that are idle were last dropped.
+    tidied: Instant,
 }
 
 impl Dispatcher {
@@ -98,10 +104,12 @@ impl Dispatcher {
             watched: HashSet::new(),
             reading: HashSet::new(),
             waiting: VecDeque::new(),
+            wanted: HashMap::new(),
             readers: JoinSet::new(),
             newcomers: HashMap::new(),
             out: Vec::new(),
             admitted: Vec::new(),
+            tidied: Instant::now(),
         }
     }
 
@@ -123,7 +131,8 @@ impl Dispatcher {
                 () = at(next) => self.look(Instant::now()),
                 Some(read) = self.readers.join_next() => match read {
                     Ok((id, since, missed)) => self.read(id, since, missed, Instant::now()),
-                    Err(error) => warn!(%error, "a reader broke down"),
+                    // As if it had been read here.
+                    Err(error) => std::panic::resume_unwind(error.into_panic()),
                 },
             }
             self.hub.deliver(std::mem::take(&mut self.out)).await;
@@ -173,14 +182,18 @@ impl Dispatcher {
                     line.answer(&mut self.out);
                 }
                 self.lines.clear();
-                self.newcomers.clear();
+                let newcomers = self.newcomers.drain().flat_map(|(_, waiting)| waiting);
+                self.admitted.extend(newcomers.map(|(_, wait)| wait));
                 self.out.push(Delivery::LetGo);
             }
             Arrival::Logged(changes, asked_at) => {
                 for change in changes {
                     self.compare(&change, now);
                 }
-                if let Some(since) = asked_at.checked_sub(REMEMBER) {
+                if let Some(since) = asked_at.checked_sub(REMEMBER)
+                    && self.tidied < since
+                {
+                    self.tidied = now;
                     let interest = &self.interest;
                     self.lines.retain(|id, line| {
                         !line.is_idle(since) || interest.has(Channel::Conversation(*id))
@@ -281,20 +294,29 @@ impl Dispatcher {
     }
 
     fn begin_reading(&mut self, id: ConversationId, since: Version) {
+        let wanted = self.wanted.entry(id).or_insert(since);
+        *wanted = since.min(*wanted);
         if !self.reading.insert(id) {
             return;
         }
-        self.waiting.push_back((id, since));
+        if self.readers.len() >= READERS
+            && let Some(line) = self.lines.get_mut(&id)
+        {
+            // Nobody knows when its turn comes.
+            line.answer(&mut self.out);
+        }
+        self.waiting.push_back(id);
         self.employ();
     }
 
     fn employ(&mut self) {
         while self.readers.len() < READERS {
-            let Some((id, since)) = self.waiting.pop_front() else { return };
+            let Some(id) = self.waiting.pop_front() else { return };
+            let Some(since) = self.wanted.remove(&id) else { continue };
             let tail = Arc::clone(&self.tail);
             self.readers.spawn(async move {
-                let missed = tail.missed(id, since, MOST_MISSED).await;
-                (id, since, missed)
+                let missed = timeout(READING, tail.missed(id, since, MOST_MISSED)).await;
+                (id, since, missed.unwrap_or(Err(StoreError::Busy)))
             });
         }
     }
@@ -334,7 +356,14 @@ impl Dispatcher {
                 line.answer(&mut self.out);
                 line.put_off(now + AGAIN);
                 self.watch(id);
+                let wanted = self.wanted.entry(id).or_insert(since);
+                *wanted = since.min(*wanted);
+                return;
             }
+        }
+        // Asked for meanwhile: that may not have been there when it was read.
+        if let Some(since) = self.wanted.get(&id).copied() {
+            self.begin_reading(id, since);
         }
     }
 

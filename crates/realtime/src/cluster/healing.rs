@@ -18,7 +18,9 @@ use super::line::Line;
 /// What of it the sockets of this node have not been told, in the order of the changes.
 ///
 /// Of a change that was followed by others only what it led to can be told. Who is out now, or was for
-/// a while, is taken out first: what was said while he was out is not for him.
+/// a while, is taken out first: what was said while he was out is not for him. What is older than
+/// anything that has been told here is for those alone who came in before it: whoever else listens came
+/// later.
 pub(super) fn retell(missed: &Missed, line: &Line) -> Vec<Dispatch> {
     let messages: Vec<_> =
         missed.messages.iter().filter(|(message, _)| !line.told(message.version)).collect();
@@ -29,20 +31,12 @@ pub(super) fn retell(missed: &Missed, line: &Line) -> Vec<Dispatch> {
         .iter()
         .filter(|member| comes_and_goes && !line.told(member.version))
         .collect();
-    let oldest = messages.iter().map(|(message, _)| message.seq).min();
-    // Who is known to have come in, but later than the oldest was said, stands aside until his turn.
-    let aside: Vec<_> = missed
-        .members
-        .iter()
-        .filter(|member| comes_and_goes && line.told(member.version) && !member.left)
-        .filter(|member| oldest.is_some_and(|seq| member.first_seq > seq))
-        .collect();
+    let new = messages.iter().map(|(message, _)| message.seq).filter(|seq| *seq > line.seq());
+    let oldest = new.min();
     let mut out = Vec::new();
-    for member in &aside {
-        out.push(topic(missed, TopicChange::Leave(vec![member.user_id])));
-    }
     for member in &members {
-        let was_out = oldest.is_some_and(|seq| member.first_seq > seq);
+        let has_come = member.first_seq > line.seq();
+        let was_out = has_come && oldest.is_some_and(|seq| member.first_seq > seq);
         if member.left || was_out {
             out.push(topic(missed, TopicChange::Leave(vec![member.user_id])));
         }
@@ -52,19 +46,26 @@ pub(super) fn retell(missed: &Missed, line: &Line) -> Vec<Dispatch> {
     }
     let mut steps: Vec<(Version, Vec<Dispatch>)> = Vec::new();
     for (message, audience) in messages {
-        steps.push((message.version, of_message(missed, message, audience, line)));
+        let step = if comes_and_goes && line.is_late(message.version) {
+            let were_in =
+                missed.members.iter().filter(|it| !it.left && it.first_seq <= message.seq);
+            match were_in.map(|it| it.user_id).collect::<Vec<_>>() {
+                nobody if nobody.is_empty() => Vec::new(),
+                some => of_message(missed, message, &Audience::Users(some), line),
+            }
+        } else {
+            of_message(missed, message, audience, line)
+        };
+        steps.push((message.version, step));
     }
     for member in members {
         steps.push((member.version, of_member(missed, *member, line)));
     }
-    let listed = steps.len();
-    for member in aside {
-        steps.push((member.version, vec![topic(missed, TopicChange::Join(vec![member.user_id]))]));
-    }
+    let listed = steps.iter().filter(|(version, _)| *version > line.version()).count();
     steps.sort_by_key(|(version, _)| *version);
     out.extend(steps.into_iter().flat_map(|(_, dispatches)| dispatches));
     // A name or a rule that changed is in no message and no member.
-    let changes = usize::try_from(missed.head.version - line.version()).unwrap_or(usize::MAX);
+    let changes = usize::try_from(missed.head.version - line.version()).unwrap_or(0);
     if missed.conversation.pair.is_none() && changes > listed {
         let event = Event::ConversationUpdated(Arc::clone(&missed.conversation), missed.head);
         out.push(told(event, missed.conversation.audience()));
@@ -116,8 +117,8 @@ fn of_member(missed: &Missed, member: MissedMember, line: &Line) -> Vec<Dispatch
     if member.left {
         return vec![told(Event::MemberRemoved(event), audience)];
     }
-    // Where nothing has been told yet, everybody is new.
-    if member.first_seq <= line.seq() {
+    // Where nothing has been told yet, everybody is new, as may be who comes late.
+    if member.first_seq <= line.seq() && !line.is_late(member.version) {
         return vec![told(Event::MemberUpdated(event), audience)];
     }
     let created = Event::ConversationCreated(Arc::clone(&missed.conversation), missed.head);

@@ -80,6 +80,11 @@ impl Line {
         self.low <= version && version <= self.version || self.late.contains(&version)
     }
 
+    /// Whether this change came before all that is known to have been told.
+    pub(crate) const fn is_late(&self, version: Version) -> bool {
+        version < self.low
+    }
+
     /// Takes a parcel in, and puts what can be told now into `out`.
     pub(crate) fn take(
         &mut self,
@@ -89,7 +94,7 @@ impl Line {
         out: &mut Vec<Delivery>,
     ) {
         self.touched = now;
-        if place.version < self.low {
+        if self.is_late(place.version) {
             // It was not known that it was to be waited for. Better late than never, but once.
             if self.late.insert(place.version) {
                 out.extend(parcel.deliveries);
@@ -119,6 +124,7 @@ impl Line {
 
     /// Others have stored changes up to `version` that have not come.
     pub(crate) fn expect(&mut self, version: Version, now: Instant) {
+        self.touched = now;
         self.expected = self.expected.max(version);
         if version > self.version {
             self.missing_since.get_or_insert(now);
@@ -134,7 +140,14 @@ impl Line {
         now: Instant,
         out: &mut Vec<Delivery>,
     ) {
-        self.lower(low);
+        self.touched = now;
+        if self.reaches(version) {
+            self.lower(low);
+        } else {
+            // Between what was read and what has come since there may be more.
+            self.late.extend(low..=version);
+            self.lower(self.low);
+        }
         self.version = self.version.max(version);
         self.seq = self.seq.max(seq);
         self.release(out);

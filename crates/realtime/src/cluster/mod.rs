@@ -168,6 +168,11 @@ impl Cluster {
         &self.tally
     }
 
+    /// Waits until what tells the sockets has ended, which it does not while there is a handle.
+    pub async fn crashed(&self) {
+        self.arrivals.closed().await;
+    }
+
     /// Sends to the other nodes what concerns them, as far as there is room.
     fn send(&self, parcels: &[Parcel]) {
         for parcel in parcels {
@@ -259,7 +264,7 @@ impl Subscriptions for Cluster {
         Some(queue)
     }
 
-    async fn subscribe(&self, worker: WorkerId, socket: Socket, topics: Vec<Topic>) {
+    async fn subscribe(&self, worker: WorkerId, socket: Socket, topics: Vec<Topic>) -> bool {
         let channels: Vec<Channel> =
             topics.iter().map(|topic| Channel::Conversation(topic.conversation_id)).collect();
         for channel in &channels {
@@ -269,15 +274,16 @@ impl Subscriptions for Cluster {
         let (wait, told) = oneshot::channel();
         let _ = self.arrivals.send(Arrival::Known(topics.clone(), wait)).await;
         // What is older than what was read for it is not for it: he may have come in since.
-        if timeout(UNTOLD, told).await.is_ok() {
-            self.hub.subscribe(worker, socket, topics).await;
-        } else {
+        let listens =
+            timeout(UNTOLD, told).await.is_ok() && self.hub.subscribe(worker, socket, topics).await;
+        if !listens {
             warn!(user = %socket.user_id, "what came before a socket is not told; it is let go");
             self.hub.detach(worker, socket);
         }
         for channel in channels {
             self.interest.release(channel);
         }
+        listens
     }
 
     fn detach(&self, worker: WorkerId, socket: Socket) {

@@ -45,19 +45,26 @@ statement! {
     }
 }
 
+/// What a sync token is made of, of a `store`.
+///
+/// A backup that is restored has the incarnation of what it was made from. It is another database,
+/// perhaps on another cluster, or the cluster has gone on from an earlier moment, on another timeline.
+pub(super) const MAKINGS: &str = "store.incarnation, \
+    pg_snapshot_xmin(pg_current_snapshot())::text::bigint, \
+    (SELECT system_identifier FROM pg_control_system()), \
+    (SELECT timeline_id::bigint FROM pg_control_checkpoint()), \
+    (SELECT oid::bigint FROM pg_database WHERE datname = current_database())";
+
+/// [`MAKINGS`], as they are read.
+pub(super) type Makings = (Vec<u8>, i64, i64, i64, i64);
+
+/// The types of [`MAKINGS`].
+pub(super) type MakingsSql = (Binary, BigInt, BigInt, BigInt, BigInt);
+
 statement! {
     /// Tells what a sync token is made of.
-    ///
-    /// A backup that is restored has the incarnation of what it was made from. It is another
-    /// database, perhaps on another cluster, or the cluster has gone on from an earlier moment, on
-    /// another timeline.
-    Horizon { id: i32 } -> (Binary, BigInt, BigInt, BigInt, BigInt) {
-        "SELECT incarnation, pg_snapshot_xmin(pg_current_snapshot())::text::bigint, \
-         (SELECT system_identifier FROM pg_control_system()), \
-         (SELECT timeline_id::bigint FROM pg_control_checkpoint()), \
-         (SELECT oid::bigint FROM pg_database WHERE datname = current_database()) \
-         FROM store WHERE id = ",
-        {id: Integer}
+    Horizon { id: i32 } -> MakingsSql {
+        "SELECT ", MAKINGS, " FROM store WHERE id = ", {id: Integer}
     }
 }
 
@@ -127,8 +134,11 @@ pub(super) async fn record_ended(
 /// A sync token for this snapshot: everything with a lower number is in it. What has that number or
 /// a later one may be in it or may come; it is asked for again.
 pub(super) async fn horizon(connection: &mut Connection) -> Work<SyncFrom> {
-    let (incarnation, since, system, timeline, database): (Vec<u8>, i64, i64, i64, i64) =
-        Horizon { id: &1 }.get_result(connection).await?;
+    made_of(Horizon { id: &1 }.get_result(connection).await?)
+}
+
+/// The sync token of these.
+pub(super) fn made_of((incarnation, since, system, timeline, database): Makings) -> Work<SyncFrom> {
     let incarnation: [u8; 16] =
         incarnation.try_into().map_err(|found: Vec<u8>| StoreError::Corrupt {
             table: "store",

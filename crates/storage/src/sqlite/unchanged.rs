@@ -4,8 +4,11 @@ use kith_ports::{StoreResult, SyncBody, SyncRequest};
 
 use super::Sqlite;
 
-/// See [`unchanged`](kith_ports::ConversationStore::unchanged). Nothing is told of many together: a
-/// statement costs no way to a server, and one that is long keeps others waiting.
+/// Nothing is told of many together: a statement costs no way to a server, and one that is long keeps
+/// others waiting.
+pub(super) const IS_TOLD: bool = false;
+
+/// See [`unchanged`](kith_ports::ConversationStore::unchanged).
 #[expect(clippy::unused_async, reason = "as it is on PostgreSQL")]
 pub(super) async fn of_many(
     _: &Sqlite,

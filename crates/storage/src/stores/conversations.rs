@@ -122,6 +122,10 @@ impl ConversationStore for Store {
         unchanged::of_many(self, asked.to_vec()).await
     }
 
+    fn tells_of_many(&self) -> bool {
+        unchanged::IS_TOLD
+    }
+
     async fn horizon(&self) -> StoreResult<SyncFrom> {
         query!(self, horizon())
     }

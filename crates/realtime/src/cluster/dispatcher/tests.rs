@@ -1,9 +1,11 @@
 use std::sync::Mutex;
 
+use kith_domain::group::Role;
 use kith_domain::{
     ConnectionId,
     conversation::{Head, Kind},
 };
+use kith_ports::tail::MissedMember;
 use kith_ports::{
     StoreError, Topic,
     live::{Outgoing, Socket, Subscriptions as _, WorkerId},
@@ -174,7 +176,15 @@ async fn who_has_come_in_listens_when_what_came_before_him_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn what_comes_late_from_before_somebody_came_in_is_read_for_those_who_may_hear_it() {
-    let mut node = Node::start(vec![Ok(Some(missed(7, &[6])))]).await;
+    let joined = MissedMember {
+        user_id: user_id(1),
+        role: Role::Member,
+        first_seq: 1,
+        left: false,
+        version: 7,
+    };
+    let missed = Missed { members: vec![joined], ..missed(7, &[6]) };
+    let mut node = Node::start(vec![Ok(Some(missed))]).await;
     // The node hears of it for the first time.
     node.hear(Arrival::Foreign(parcel(7))).await;
     node.hear(Arrival::Foreign(parcel(6))).await;
@@ -183,6 +193,30 @@ async fn what_comes_late_from_before_somebody_came_in_is_read_for_those_who_may_
     node.hear(Arrival::Foreign(parcel(6))).await;
     node.hear(Arrival::Foreign(parcel(8))).await;
     assert_eq!(node.frames(1).await, ["new_message 8"]);
+}
+
+/// What is asked for while it is read may not be in what is read.
+#[tokio::test(start_paused = true)]
+async fn what_is_asked_for_meanwhile_is_read_afterwards() {
+    let readings = vec![Ok(Some(missed(7, &[7]))), Ok(Some(missed(7, &[6, 7])))];
+    let mut node = Node::start(readings).await;
+    node.hear(logged(6, 7)).await;
+    node.hear(logged(5, 6)).await;
+    assert_eq!(node.frames(1).await, ["new_message 7"]);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(*node.asked.lock().unwrap(), [(group(), 6), (group(), 5)]);
+}
+
+/// A reading that failed is made again from where it was to begin.
+#[tokio::test(start_paused = true)]
+async fn a_reading_that_failed_is_made_again_as_it_was() {
+    let away = StoreError::Unavailable("away".into());
+    let mut node = Node::start(vec![Err(away), Ok(Some(missed(8, &[8])))]).await;
+    node.hear(Arrival::Foreign(parcel(8))).await;
+    node.hear(logged(5, 6)).await;
+    assert_eq!(node.frames(1).await, ["new_message 8"]);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(*node.asked.lock().unwrap(), [(group(), 5), (group(), 5)]);
 }
 
 #[tokio::test(start_paused = true)]

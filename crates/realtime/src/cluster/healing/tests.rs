@@ -102,11 +102,43 @@ fn who_was_told_to_be_in_it_hears_nothing_of_what_was_said_before() {
     // The node has heard of it for the first time when he came in.
     let mut line = Line::new(12, Instant::now());
     line.caught_up(13, 13, 7, Instant::now(), &mut Vec::new());
-    let missed = missed(14, vec![new(6, 12), new(8, 14)], vec![member(3, 13, 7, false)]);
-    assert_eq!(
-        retold(&missed, &line),
-        ["leave 3", "message_updated 12", "join 3", "new_message 14"]
-    );
+    let members = vec![member(3, 13, 7, false)];
+    let missed = missed(14, vec![new(6, 12), new(8, 14)], members);
+    assert_eq!(retold(&missed, &line), ["new_message 14"]);
+    // One who came in before it hears both.
+    let members = vec![member(3, 13, 7, false), member(4, 12, 6, false)];
+    let missed = Missed { members, ..missed };
+    let told = [
+        "message_updated 12 to 4",
+        "join 4",
+        "conversation_created 14 to 4",
+        "member_added 12",
+        "new_message 14",
+    ];
+    assert_eq!(retold(&missed, &line), told);
+}
+
+/// What was said of an old message is no sign that he was out when it was said.
+#[test]
+fn a_member_with_another_role_stays_where_he_is_when_an_old_message_changes() {
+    let changed = Message { edited_at: Some(at(1)), ..new(3, 22) };
+    let missed = missed(22, vec![changed], vec![member(3, 21, 10, false)]);
+    assert_eq!(retold(&missed, &line(20, 30)), ["member_updated 21", "message_updated 22"]);
+}
+
+/// The line has gone on while it was read: what was read has no word on its name any more.
+#[test]
+fn an_older_state_renames_nothing() {
+    assert_eq!(retold(&missed(9, vec![], vec![]), &line(10, 5)), [""; 0]);
+}
+
+/// A late message is none of what came after the line's end.
+#[test]
+fn a_name_is_told_beside_what_comes_late() {
+    let mut line = Line::new(7, Instant::now());
+    line.caught_up(8, 8, 7, Instant::now(), &mut Vec::new());
+    let missed = missed(9, vec![new(6, 6)], vec![]);
+    assert_eq!(retold(&missed, &line), ["conversation_updated 9"]);
 }
 
 #[test]

@@ -54,6 +54,20 @@ fn what_was_read_meanwhile_is_not_told_again_by_what_waited() {
     assert_eq!((line.version(), line.seq(), line.due()), (8, 8, None));
 }
 
+/// Between what was read and what had come meanwhile there is something.
+#[test]
+fn what_was_not_read_is_not_taken_for_told() {
+    let now = Instant::now();
+    let mut line = Line::new(7, now);
+    assert_eq!(take(&mut line, parcel(8), now), ["new_message 8"]);
+    line.caught_up(5, 6, 6, now, &mut Vec::new());
+    assert!(line.told(5) && line.told(6) && line.told(8));
+    assert!(!line.told(7) && !line.has(5, 8));
+    assert_eq!(take(&mut line, parcel(6), now), [""; 0]);
+    assert_eq!(take(&mut line, parcel(7), now), ["new_message 7"]);
+    assert!(line.has(4, 8));
+}
+
 #[test]
 fn an_answer_can_be_given_before_its_turn_comes() {
     let now = Instant::now();
