@@ -109,3 +109,36 @@ async fn a_server_that_is_not_what_the_url_says_is_not_used() {
         assert!(said.contains(problem), "{said}");
     }
 }
+
+#[tokio::test]
+async fn channels_of_all_masters_are_listened_to_and_let_go() {
+    let cluster = RedisCluster::start();
+    let redis = Redis::at(&cluster.url()).unwrap();
+    let (pushes, mut incoming) = mpsc::channel(4_096);
+    let mut subscriber = redis.subscriber(pushes).await.unwrap();
+    let channels: Vec<String> = (0..600).map(|n| format!("channel {n}")).collect();
+    let (stays, goes) = channels.split_at(300);
+    subscriber.subscribe(&channels).await.unwrap();
+    subscriber.unsubscribe(goes).await.unwrap();
+    let commands = redis.commands().unwrap();
+    let envelopes = channels.iter().map(|it| (it.clone(), it.as_bytes().into()));
+    let sent = commands.publishing(envelopes.collect::<Vec<_>>().into_iter());
+    assert_eq!(sent.len(), 3, "one pipeline for each master");
+    for (mut connection, pipeline) in sent {
+        pipeline.exec_async(&mut connection).await.unwrap();
+    }
+    subscriber.check().await.unwrap();
+    let mut heard = Vec::new();
+    while let Ok(push) = incoming.try_recv() {
+        match subscriber.hear(push) {
+            Heard::Envelope(it) => heard.push(String::from_utf8(it).unwrap()),
+            Heard::Lost => panic!("nothing is lost"),
+            Heard::Nothing => {}
+        }
+    }
+    heard.sort_unstable_by_key(|it| channels.iter().position(|channel| channel == it));
+    assert_eq!(heard, stays);
+    // Nobody has asked for this one.
+    let (kind, data) = (PushKind::SUnsubscribe, Vec::new());
+    assert!(matches!(subscriber.hear(PushInfo { kind, data }), Heard::Lost));
+}
