@@ -1,12 +1,15 @@
-//! Two nodes and a real Redis between them.
+//! Two nodes and a real Redis between them: one server, or a cluster of three.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use kith_domain::{
     ConnectionId, ConversationId, UserId,
-    conversation::Version,
+    conversation::{Head, Kind, Version},
     event::{Audience, Event},
     message::{Body, Message, MessageKind},
 };
@@ -16,19 +19,115 @@ use kith_ports::{
         Dispatch, EventBus as _, Found, Outgoing, PresenceBoard as _, Socket, Subscriptions as _,
         TopicChange, WorkerId,
     },
-    tail::{MockChangeTail, Tail, TailPosition},
+    tail::{Logged, Missed, MockChangeTail, Tail, TailPosition},
 };
 use kith_realtime::{Cluster, ClusterOptions, HubOptions};
 use kith_testkit::{
-    build::{at, client_message_id, content, conversation_id, message_id, session_id, user_id},
-    redis::Redis,
+    build::{
+        at, client_message_id, content, conversation_id, message_id, room, session_id, user_id,
+    },
+    redis::{Redis, RedisCluster},
 };
+use rstest::rstest;
 use tokio::{runtime::Runtime, sync::mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const LEASE: Duration = Duration::from_secs(1);
+
+/// What is between the nodes.
+enum Between {
+    Server(Redis),
+    Cluster(RedisCluster),
+}
+
+impl Between {
+    fn server() -> Self {
+        Self::Server(Redis::start())
+    }
+
+    fn cluster() -> Self {
+        Self::Cluster(RedisCluster::start())
+    }
+
+    fn url(&self) -> String {
+        match self {
+            Self::Server(redis) => redis.url(),
+            Self::Cluster(cluster) => cluster.url(),
+        }
+    }
+
+    /// The one that stops and goes on; of a cluster the one that holds the board.
+    fn one(&mut self) -> &mut Redis {
+        match self {
+            Self::Server(redis) => redis,
+            Self::Cluster(cluster) => &mut cluster.0[master_of("kith:{presence}:nodes", cluster)],
+        }
+    }
+
+    /// How much was published.
+    fn published(&self) -> u32 {
+        match self {
+            Self::Server(redis) => calls(redis, "publish"),
+            Self::Cluster(cluster) => cluster.0.iter().map(|redis| calls(redis, "spublish")).sum(),
+        }
+    }
+}
+
+fn slot(key: &str, cluster: &RedisCluster) -> usize {
+    cluster.0[0].ask(&format!("CLUSTER KEYSLOT {key}")).parse().unwrap()
+}
+
+fn master_of(key: &str, cluster: &RedisCluster) -> usize {
+    slot(key, cluster) / 5_461
+}
+
+fn calls(redis: &Redis, command: &str) -> u32 {
+    let stats = redis.ask("INFO commandstats");
+    let calls = stats.split_once(&format!("cmdstat_{command}:calls="));
+    calls.map_or(0, |(_, calls)| calls.split_once(',').unwrap().0.parse().unwrap())
+}
+
+/// The log of changes: what was stored.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<Version>>>);
+
+impl Log {
+    fn add(&self, version: Version) {
+        self.0.lock().unwrap().push(version);
+    }
+
+    fn since(&self, position: TailPosition) -> Tail {
+        let log = self.0.lock().unwrap();
+        let read = usize::try_from(position.0).unwrap();
+        let changes = log[read..].iter().map(|version| Logged {
+            conversation_id: group(),
+            before: version - 1,
+            version: *version,
+            pair: None,
+            people: Vec::new(),
+        });
+        let next = TailPosition(i64::try_from(log.len()).unwrap());
+        Tail { changes: changes.collect(), ended: Vec::new(), next, lost: false }
+    }
+
+    fn missed(&self, since: Version) -> Missed {
+        let log = self.0.lock().unwrap();
+        let conversation = Arc::new(room(1, Kind::Group, user_id(1)));
+        let audience = conversation.audience();
+        let new = log.iter().filter(|version| **version > since);
+        let version = log.last().copied().unwrap_or_default();
+        Missed {
+            conversation,
+            head: Head { last_seq: version, version, member_epoch: 1, last_message_at: None },
+            messages: new.map(|version| (message(*version), audience.clone())).collect(),
+            members: Vec::new(),
+            told_of_members: audience,
+            overflow: false,
+        }
+    }
+}
 
 struct Node {
     cluster: Arc<Cluster>,
@@ -47,11 +146,16 @@ struct Listener {
 impl Node {
     /// A node whose log of changes says nothing.
     fn join(url: &str) -> Self {
+        Self::follow(url, &Log::default())
+    }
+
+    fn follow(url: &str, log: &Log) -> Self {
         let mut tail = MockChangeTail::new();
         tail.expect_end().returning(|| Ok(TailPosition(0)));
-        tail.expect_since().returning(|next| {
-            Ok(Tail { changes: Vec::new(), ended: Vec::new(), next, lost: false })
-        });
+        let read = log.clone();
+        tail.expect_since().returning(move |position| Ok(read.since(position)));
+        let read = log.clone();
+        tail.expect_missed().returning(move |_, since, _| Ok(Some(read.missed(since))));
         let options = ClusterOptions {
             url: url.to_owned(),
             tail_every: Duration::from_millis(100),
@@ -167,8 +271,8 @@ fn group() -> ConversationId {
     conversation_id(1)
 }
 
-fn sent(version: Version) -> Dispatch {
-    let message = Message {
+fn message(version: Version) -> Arc<Message> {
+    Arc::new(Message {
         id: message_id(version.unsigned_abs()),
         conversation_id: group(),
         seq: version,
@@ -183,8 +287,11 @@ fn sent(version: Version) -> Dispatch {
         edited_at: None,
         deleted_at: None,
         pinned_at: None,
-    };
-    let (event, audience) = (Event::MessageSent(Arc::new(message)), Audience::Members(group()));
+    })
+}
+
+fn sent(version: Version) -> Dispatch {
+    let (event, audience) = (Event::MessageSent(message(version)), Audience::Members(group()));
     Dispatch::Event { event, audience, origin: None }
 }
 
@@ -193,9 +300,11 @@ fn to_user(user: UserId) -> Dispatch {
     Dispatch::Event { event, audience: Audience::Users(vec![user]), origin: None }
 }
 
+#[rstest]
+#[case::server(Between::server())]
+#[case::cluster(Between::cluster())]
 #[tokio::test(flavor = "multi_thread")]
-async fn what_one_node_stores_is_told_on_both_in_order() {
-    let redis = Redis::start();
+async fn what_one_node_stores_is_told_on_both_in_order(#[case] redis: Between) {
     let mut one = Node::join(&redis.url()).linked().await;
     let mut other = Node::join(&redis.url()).linked().await;
     let mut ann = one.listen(user_id(1), &[group()]).await;
@@ -211,6 +320,7 @@ async fn what_one_node_stores_is_told_on_both_in_order() {
     }
     one.cluster.publish(vec![to_user(user_id(3))]).await;
     assert_eq!(stranger.next().await, "settings_updated");
+    assert_eq!(redis.published(), 21, "one for each");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -251,45 +361,81 @@ async fn a_session_that_ends_on_one_node_ends_on_the_other() {
     assert_eq!(bob.next().await, "SignedOut");
 }
 
+#[rstest]
+#[case::server(Between::server())]
+#[case::cluster(Between::cluster())]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_goes_on_without_redis_and_finds_it_again() {
-    let mut redis = Redis::start();
-    let mut one = Node::join(&redis.url()).linked().await;
-    let mut other = Node::join(&redis.url()).linked().await;
+async fn a_node_goes_on_without_redis_and_finds_it_again(#[case] mut redis: Between) {
+    let log = Log::default();
+    let mut one = Node::follow(&redis.url(), &log).linked().await;
+    let mut other = Node::follow(&redis.url(), &log).linked().await;
     let mut ann = one.listen(user_id(1), &[group()]).await;
     let mut bob = other.listen(user_id(2), &[group()]).await;
-    redis.kill();
+    redis.one().kill();
     for node in [&one, &other] {
         node.until_linked(false).await;
     }
     one.cluster.publish(vec![sent(1)]).await;
     assert_eq!(ann.next().await, "new_message 1");
+    log.add(1);
+    assert_eq!(bob.next().await, "new_message 1", "the log says it");
     // A socket that comes while it is away listens when it is back.
     let mut cleo = other.listen(user_id(3), &[]).await;
-    redis.go_on();
+    redis.one().go_on();
     for node in [&one, &other] {
         node.until_linked(true).await;
     }
-    one.cluster.publish(vec![to_user(user_id(3)), to_user(user_id(2))]).await;
+    one.cluster.publish(vec![to_user(user_id(3)), sent(2)]).await;
     assert_eq!(cleo.next().await, "settings_updated");
-    assert_eq!(bob.next().await, "settings_updated");
+    assert_eq!(bob.next().await, "new_message 2", "nothing but Redis says it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_starts_without_redis_joins_when_it_comes() {
-    let mut redis = Redis::start();
-    redis.kill();
+async fn a_channel_whose_slot_goes_to_another_master_is_listened_to_there() {
+    let redis = RedisCluster::start();
+    let one = Node::join(&redis.url()).linked().await;
+    let mut other = Node::join(&redis.url()).linked().await;
+    let mut bob = other.listen(user_id(2), &[]).await;
+    let channel = format!("kith:u:{}", user_id(2).as_uuid().simple());
+    let (slot, from) = (slot(&channel, &redis), master_of(&channel, &redis));
+    let to = (from + 1) % redis.0.len();
+    let name = |place: usize| redis.0[place].ask("CLUSTER MYID");
+    redis.0[to].ask(&format!("CLUSTER SETSLOT {slot} IMPORTING {}", name(from)));
+    redis.0[from].ask(&format!("CLUSTER SETSLOT {slot} MIGRATING {}", name(to)));
+    for place in [to, from, (to + 1) % redis.0.len()] {
+        redis.0[place].ask(&format!("CLUSTER SETSLOT {slot} NODE {}", name(to)));
+    }
+    let heard = async {
+        loop {
+            one.cluster.publish(vec![to_user(user_id(2))]).await;
+            if tokio::time::timeout(Duration::from_millis(100), bob.queue.recv()).await.is_ok() {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, heard).await.expect("it is heard again");
+    assert!(other.cluster.is_whole() && calls(&redis.0[to], "ssubscribe") > 0);
+}
+
+#[rstest]
+#[case::server(Between::server())]
+#[case::cluster(Between::cluster())]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_starts_without_redis_joins_when_it_comes(#[case] mut redis: Between) {
+    redis.one().kill();
     let mut one = Node::join(&redis.url());
     let mut ann = one.listen(user_id(1), &[group()]).await;
     one.cluster.publish(vec![sent(1)]).await;
     assert_eq!(ann.next().await, "new_message 1");
-    redis.go_on();
+    redis.one().go_on();
     one.until_linked(true).await;
 }
 
+#[rstest]
+#[case::server(Between::server())]
+#[case::cluster(Between::cluster())]
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_on_any_node_is_online_on_all() {
-    let redis = Redis::start();
+async fn who_is_on_any_node_is_online_on_all(#[case] redis: Between) {
     let one = Node::join(&redis.url()).linked().await;
     let other = Node::join(&redis.url()).linked().await;
     assert!(one.arrives(1).await && one.sees(1).await && other.sees(1).await);
@@ -300,9 +446,11 @@ async fn who_is_on_any_node_is_online_on_all() {
     assert!(!one.sees(1).await && !other.sees(1).await);
 }
 
+#[rstest]
+#[case::server(Between::server())]
+#[case::cluster(Between::cluster())]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_dies_takes_its_people_with_it() {
-    let redis = Redis::start();
+async fn a_node_that_dies_takes_its_people_with_it(#[case] redis: Between) {
     let mut one = Node::join(&redis.url()).linked().await;
     let other = Node::join(&redis.url()).linked().await;
     for n in [1, 2] {
@@ -314,27 +462,31 @@ async fn a_node_that_dies_takes_its_people_with_it() {
     assert!(!other.sees(1).await && other.sees(2).await);
 }
 
+#[rstest]
+#[case::server(Between::server())]
+#[case::cluster(Between::cluster())]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redis_that_forgets_is_told_again() {
-    let mut redis = Redis::start();
+async fn a_redis_that_forgets_is_told_again(#[case] mut redis: Between) {
     let one = Node::join(&redis.url()).linked().await;
     let other = Node::join(&redis.url()).linked().await;
     assert!(one.arrives(1).await && one.arrives(2).await && other.sees(1).await);
-    redis.kill();
+    redis.one().kill();
     for node in [&one, &other] {
         node.until_linked(false).await;
     }
     assert!(one.sees(1).await && !other.sees(1).await);
     assert!(one.goes(2).await, "he goes while nobody can be told");
-    redis.go_on();
+    redis.one().go_on();
     other.until_it_sees(1, true).await;
     assert!(!other.sees(2).await);
 }
 
+#[rstest]
+#[case::server(Between::server())]
+#[case::cluster(Between::cluster())]
 #[tokio::test(flavor = "multi_thread")]
-async fn nodes_count_together_and_alone_while_redis_is_away() {
+async fn nodes_count_together_and_alone_while_redis_is_away(#[case] mut redis: Between) {
     const LONG: Duration = Duration::from_secs(60);
-    let mut redis = Redis::start();
     let one = Node::join(&redis.url()).linked().await;
     let other = Node::join(&redis.url()).linked().await;
     let (here, there) = (one.cluster.tally(), other.cluster.tally());
@@ -348,7 +500,7 @@ async fn nodes_count_together_and_alone_while_redis_is_away() {
         }
     };
     tokio::time::timeout(PATIENCE, gone).await.expect("it passes");
-    redis.kill();
+    redis.one().kill();
     one.until_linked(false).await;
     assert_eq!((here.get("a").await, here.add("a", 1, LONG).await), (1, 2));
 }

@@ -24,7 +24,7 @@ use tokio::{
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
-use super::dispatcher::Arrival;
+use super::{dispatcher::Arrival, servers::Commands};
 use crate::Board;
 
 /// One slot of a Redis cluster holds it all: the scripts touch several keys.
@@ -104,7 +104,7 @@ const BURY: &str = r"
 /// Who is online on any node. Without Redis, on this one.
 pub struct SharedBoard {
     here: Board,
-    redis: ConnectionManager,
+    redis: Commands,
     /// The name of this node on the board: another one whenever it was taken off.
     node: RwLock<Arc<str>>,
     connected: Arc<AtomicBool>,
@@ -132,11 +132,7 @@ impl std::fmt::Debug for SharedBoard {
 }
 
 impl SharedBoard {
-    pub(super) fn new(
-        redis: ConnectionManager,
-        lease: Duration,
-        connected: Arc<AtomicBool>,
-    ) -> Self {
+    pub(super) fn new(redis: Commands, lease: Duration, connected: Arc<AtomicBool>) -> Self {
         let (tell, found) = mpsc::channel(FINDINGS);
         let script = |text: &str| Script::new(&format!("{WITHOUT}{text}"));
         Self {
@@ -208,12 +204,21 @@ impl SharedBoard {
 
     /// Gives the lease up: nobody is here any more.
     pub(super) async fn give_up(&self) {
-        if self.connected.load(Ordering::Relaxed) {
-            let gone: RedisResult<()> = self.redis.clone().zadd(NODES, &*self.node(), 1).await;
-            if let Err(error) = gone {
-                debug!(%error, "the lease was not given up; it ends by itself");
-            }
+        if self.is_connected()
+            && let Err(error) = self.expire(&self.node()).await
+        {
+            debug!(%error, "the lease was not given up; it ends by itself");
         }
+    }
+
+    /// Ends a lease now.
+    async fn expire(&self, node: &str) -> RedisResult<()> {
+        self.redis()?.zadd(NODES, node, 1).await
+    }
+
+    /// The server that holds the board.
+    fn redis(&self) -> RedisResult<ConnectionManager> {
+        self.redis.to(NODES)
     }
 
     fn lease_ms(&self) -> u64 {
@@ -250,7 +255,7 @@ impl SharedBoard {
         }
         // Whoever was here under the old name, and is not any more, is told to be away.
         if let Some(old) = old {
-            let () = self.redis.clone().zadd(NODES, &*old, 1).await?;
+            self.expire(&old).await?;
         }
         Ok(Instant::now())
     }
@@ -258,7 +263,7 @@ impl SharedBoard {
     async fn prolong(&self, anew: bool) -> RedisResult<bool> {
         let mut renew = self.scripts.renew.key(NODES);
         renew.arg(&*self.node()).arg(self.lease_ms()).arg(u8::from(anew));
-        renew.invoke_async(&mut self.redis.clone()).await
+        renew.invoke_async(&mut self.redis()?).await
     }
 
     /// Which of these people were on no node.
@@ -269,7 +274,7 @@ impl SharedBoard {
         for user in people {
             arrive.arg(user.as_uuid().as_bytes());
         }
-        arrive.invoke_async(&mut self.redis.clone()).await
+        arrive.invoke_async(&mut self.redis()?).await
     }
 
     /// Whether he is on no node any more.
@@ -277,14 +282,14 @@ impl SharedBoard {
         let node = self.node();
         let mut depart = self.scripts.depart.key(NODES);
         depart.key(ONLINE).key(format!("{HERE}{node}")).arg(&*node).arg(user.as_uuid().as_bytes());
-        depart.invoke_async(&mut self.redis.clone()).await
+        depart.invoke_async(&mut self.redis()?).await
     }
 
     async fn bury(&self) -> RedisResult<()> {
         loop {
             let mut bury = self.scripts.bury.key(NODES);
             bury.key(ONLINE).arg(HERE).arg(STEP);
-            let answer: Vec<Vec<u8>> = bury.invoke_async(&mut self.redis.clone()).await?;
+            let answer: Vec<Vec<u8>> = bury.invoke_async(&mut self.redis()?).await?;
             let Some((ended, people)) = answer.split_first() else { return Ok(()) };
             let ended = std::str::from_utf8(ended).ok().and_then(|it| it.parse::<i64>().ok());
             let lease = i64::try_from(self.lease.as_micros()).unwrap_or(i64::MAX);
@@ -384,8 +389,8 @@ impl PresenceBoard for SharedBoard {
         for place in &others {
             ask.arg(users[*place].as_uuid().as_bytes());
         }
-        let found: RedisResult<Vec<Option<String>>> =
-            ask.query_async(&mut self.redis.clone()).await;
+        let found = async { ask.query_async(&mut self.redis()?).await };
+        let found: RedisResult<Vec<Option<String>>> = found.await;
         for (place, nodes) in others.into_iter().zip(found.unwrap_or_default()) {
             online[place] = nodes.is_some();
         }

@@ -9,25 +9,20 @@ use std::{
     time::Duration,
 };
 
-use redis::{
-    AsyncConnectionConfig, Client, IntoConnectionInfo as _, Pipeline, ProtocolVersion, PushInfo,
-    PushKind, RedisResult, Value,
-    aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection},
-};
+use futures_util::future::join_all;
+use redis::{ErrorKind, Pipeline, PushInfo, RedisResult, aio::ConnectionManager};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, info, warn};
 
 use super::{
-    ClusterError,
     dispatcher::Arrival,
     envelope::{NodeId, Unread, open},
     interest::{Interest, Wish},
     parcel::Channel,
+    servers::{Commands, Heard, Redis, Subscriber},
 };
 
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(1);
 /// How long it waits before it tries again, at first and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -75,51 +70,33 @@ impl Channel {
     }
 }
 
-/// The way to the Redis at this URL. Connects to nothing.
-pub(super) fn client(url: &str) -> Result<Client, ClusterError> {
-    let wrong = |error: redis::RedisError| ClusterError::Url(error.to_string());
-    let info = url.into_connection_info().map_err(wrong)?;
-    // Answers to what was subscribed come between what is published: that needs RESP3.
-    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-    Client::open(info.set_redis_settings(settings)).map_err(wrong)
-}
-
-/// A connection that comes back by itself, made when it is first used.
-pub(super) fn manager(client: &Client) -> Result<ConnectionManager, ClusterError> {
-    let config = ConnectionManagerConfig::new()
-        .set_number_of_retries(0)
-        .set_connection_timeout(Some(PATIENCE))
-        .set_response_timeout(Some(PATIENCE));
-    ConnectionManager::new_lazy_with_config(client.clone(), config)
-        .map_err(|error| ClusterError::Url(error.to_string()))
-}
-
 impl Link {
     /// Starts both directions.
     pub(super) fn start(
         self,
-        client: Client,
-        redis: ConnectionManager,
+        redis: Redis,
+        commands: Commands,
         wishes: mpsc::UnboundedReceiver<Wish>,
         to_send: mpsc::Receiver<Published>,
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) {
-        tasks.spawn(send(redis, to_send));
+        tasks.spawn(send(commands, to_send));
         let stopped = stop.clone();
-        tasks.spawn(async move { stopped.run_until_cancelled(self.listen(client, wishes)).await });
+        tasks.spawn(async move { stopped.run_until_cancelled(self.listen(redis, wishes)).await });
     }
 
     /// Listens to whatever this node wants to hear, again and again.
-    async fn listen(self, client: Client, mut wishes: mpsc::UnboundedReceiver<Wish>) {
+    async fn listen(self, redis: Redis, mut wishes: mpsc::UnboundedReceiver<Wish>) {
         let mut pause = FIRST_PAUSE;
         let mut told = false;
         loop {
-            match self.connect(&client).await {
-                Ok((connection, incoming)) => {
+            let (pushes, incoming) = mpsc::channel(INCOMING);
+            match redis.subscriber(pushes).await {
+                Ok(subscriber) => {
                     info!("Redis is there");
                     (pause, told) = (FIRST_PAUSE, false);
-                    let end = self.serve(connection, incoming, &mut wishes).await;
+                    let end = self.serve(subscriber, incoming, &mut wishes).await;
                     self.connected.store(false, Ordering::Relaxed);
                     if matches!(end, End::Over) {
                         return;
@@ -149,31 +126,14 @@ impl Link {
         }
     }
 
-    async fn connect(
-        &self,
-        client: &Client,
-    ) -> RedisResult<(MultiplexedConnection, mpsc::Receiver<PushInfo>)> {
-        let (pushes, incoming) = mpsc::channel(INCOMING);
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(PATIENCE))
-            .set_response_timeout(Some(PATIENCE))
-            .set_push_sender(move |push: PushInfo| match pushes.try_send(push) {
-                // What there is no room for is found in the database.
-                Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => Ok(()),
-                Err(mpsc::error::TrySendError::Closed(_)) => Err(redis::aio::SendError),
-            });
-        let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-        Ok((connection, incoming))
-    }
-
     async fn serve(
         &self,
-        mut connection: MultiplexedConnection,
+        mut subscriber: Subscriber,
         mut incoming: mpsc::Receiver<PushInfo>,
         wishes: &mut mpsc::UnboundedReceiver<Wish>,
     ) -> End {
         let mut listening = HashSet::new();
-        if self.add(&mut connection, &mut listening, self.interest.all()).await.is_err() {
+        if self.add(&mut subscriber, &mut listening, self.interest.all()).await.is_err() {
             return End::Lost;
         }
         self.connected.store(true, Ordering::Relaxed);
@@ -183,22 +143,24 @@ impl Link {
         loop {
             tokio::select! {
                 push = incoming.recv() => match push {
-                    Some(push) if push.kind == PushKind::Disconnection => return End::Lost,
-                    Some(push) => if self.heard(push).await.is_err() { return End::Over },
+                    Some(push) => match subscriber.hear(push) {
+                        Heard::Envelope(it) => if self.heard(&it).await.is_err() { return End::Over },
+                        Heard::Lost => return End::Lost,
+                        Heard::Nothing => {}
+                    },
                     None => return End::Lost,
                 },
                 count = wishes.recv_many(&mut asked, STEP) => {
                     if count == 0 {
                         return End::Over;
                     }
-                    if self.grant(&mut connection, &mut listening, &mut leaving, &mut asked).await.is_err() {
+                    if self.grant(&mut subscriber, &mut listening, &mut leaving, &mut asked).await.is_err() {
                         return End::Lost;
                     }
                 }
                 _ = pulse.tick() => {
-                    let left = self.leave(&mut connection, &mut listening, &mut leaving).await;
-                    let ping: RedisResult<Value> = redis::cmd("PING").query_async(&mut connection).await;
-                    if left.is_err() || ping.is_err() {
+                    let left = self.leave(&mut subscriber, &mut listening, &mut leaving).await;
+                    if left.is_err() || subscriber.check().await.is_err() {
                         return End::Lost;
                     }
                 }
@@ -209,7 +171,7 @@ impl Link {
     /// Does what was asked for, and answers those who wait for it.
     async fn grant(
         &self,
-        connection: &mut MultiplexedConnection,
+        subscriber: &mut Subscriber,
         listening: &mut HashSet<Channel>,
         leaving: &mut VecDeque<(Instant, Channel)>,
         asked: &mut Vec<Wish>,
@@ -222,7 +184,7 @@ impl Link {
                 Wish::Fence(done) => fences.push(done),
             }
         }
-        let outcome = self.add(connection, listening, wanted).await;
+        let outcome = self.add(subscriber, listening, wanted).await;
         for fence in fences {
             // Whoever waited may be gone.
             let _ = fence.send(());
@@ -232,7 +194,7 @@ impl Link {
 
     async fn add(
         &self,
-        connection: &mut MultiplexedConnection,
+        subscriber: &mut Subscriber,
         listening: &mut HashSet<Channel>,
         wanted: Vec<Channel>,
     ) -> RedisResult<()> {
@@ -240,7 +202,7 @@ impl Link {
             wanted.into_iter().filter(|channel| listening.insert(*channel)).collect();
         for step in new.chunks(STEP) {
             let names: Vec<String> = step.iter().map(|channel| channel.name()).collect();
-            connection.subscribe(names).await?;
+            subscriber.subscribe(&names).await?;
         }
         Ok(())
     }
@@ -248,7 +210,7 @@ impl Link {
     /// Stops listening to what nobody has wanted for a while.
     async fn leave(
         &self,
-        connection: &mut MultiplexedConnection,
+        subscriber: &mut Subscriber,
         listening: &mut HashSet<Channel>,
         leaving: &mut VecDeque<(Instant, Channel)>,
     ) -> RedisResult<()> {
@@ -261,17 +223,13 @@ impl Link {
             }
         }
         for step in names.chunks(STEP) {
-            connection.unsubscribe(step).await?;
+            subscriber.unsubscribe(step).await?;
         }
         Ok(())
     }
 
     /// Takes in what another node has told. `Err`: nobody is there any more to be told.
-    async fn heard(&self, push: PushInfo) -> Result<(), ()> {
-        if push.kind != PushKind::Message {
-            return Ok(());
-        }
-        let Some(Value::BulkString(envelope)) = push.data.last() else { return Ok(()) };
+    async fn heard(&self, envelope: &[u8]) -> Result<(), ()> {
         match open(envelope) {
             Ok((from, _)) if from == self.node => Ok(()),
             Ok((_, parcel)) => {
@@ -291,21 +249,24 @@ impl Link {
 }
 
 /// Sends to other nodes, in order, as far as Redis takes it.
-async fn send(mut redis: ConnectionManager, mut to_send: mpsc::Receiver<Published>) {
+async fn send(redis: Commands, mut to_send: mpsc::Receiver<Published>) {
     let mut batch = Vec::with_capacity(BATCH);
     while to_send.recv_many(&mut batch, BATCH).await > 0 {
-        let mut pipeline = Pipeline::with_capacity(batch.len());
-        for Published { channel, envelope } in batch.drain(..) {
-            pipeline.publish(channel.name(), &*envelope).ignore();
-        }
-        // The first attempt may be what finds that the connection is gone.
-        for last in [false, true] {
-            let sent: RedisResult<()> = pipeline.query_async(&mut redis).await;
-            match sent {
-                Ok(()) => break,
-                Err(error) if last => debug!(%error, "other nodes were not told"),
-                Err(_) => {}
+        let published = batch.drain(..).map(|it| (it.channel.name(), it.envelope));
+        join_all(redis.publishing(published).into_iter().map(tell)).await;
+    }
+}
+
+async fn tell((mut connection, pipeline): (ConnectionManager, Pipeline)) {
+    // The first attempt may be what finds that the connection is gone.
+    for last in [false, true] {
+        let sent: RedisResult<()> = pipeline.query_async(&mut connection).await;
+        match sent {
+            Ok(()) => return,
+            Err(error) if last || matches!(error.kind(), ErrorKind::Server(_)) => {
+                return debug!(%error, "other nodes were not told");
             }
+            Err(_) => {}
         }
     }
 }

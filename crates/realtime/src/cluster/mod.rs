@@ -14,6 +14,7 @@ mod interest;
 mod line;
 mod link;
 mod parcel;
+mod servers;
 mod tally;
 #[cfg(test)]
 mod testing;
@@ -47,6 +48,7 @@ use self::{
     envelope::{NodeId, seal},
     link::{Link, Published},
     parcel::{Parcel, pack},
+    servers::Redis,
 };
 pub(crate) use self::{interest::Interest, parcel::Channel};
 use crate::hub::{Hub, HubOptions};
@@ -62,7 +64,7 @@ const UNTOLD: Duration = Duration::from_secs(5);
 /// How the nodes work together.
 #[derive(Clone, Debug)]
 pub struct ClusterOptions {
-    /// Where Redis is: `redis://…` or `rediss://…`.
+    /// Where Redis is: `redis://…`, or a cluster, `redis+cluster://…`; with TLS `rediss…`.
     pub url: String,
     /// How often the log of changes is read.
     pub tail_every: Duration,
@@ -74,7 +76,9 @@ pub struct ClusterOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
     /// The URL is none.
-    #[error("it is not the URL of a Redis server, like `redis://host:6379`: {0}")]
+    #[error(
+        "it is not the URL of a Redis server, like `redis://host:6379`, or of a cluster, like `redis+cluster://host:6379,host:6379`: {0}"
+    )]
     Url(String),
 }
 
@@ -124,11 +128,11 @@ impl Cluster {
             arrivals: arrivals.downgrade(),
             connected: Arc::clone(&connected),
         };
-        let client = link::client(&options.url)?;
-        let shared = link::manager(&client)?;
+        let redis = Redis::at(&options.url)?;
+        let shared = redis.commands()?;
         let tally = Arc::new(SharedTally::new(shared.clone(), Arc::clone(&connected)));
         let board = Arc::new(SharedBoard::new(shared, options.lease, Arc::clone(&connected)));
-        link.start(client.clone(), link::manager(&client)?, wishes, to_send, tasks, stop);
+        link.start(redis.clone(), redis.commands()?, wishes, to_send, tasks, stop);
         let dispatcher = Dispatcher::new(Arc::clone(&hub), Arc::clone(&interest), tail.clone());
         tasks.spawn(dispatcher.run(arrived));
         tasks.spawn({
@@ -145,12 +149,12 @@ impl Cluster {
         Ok(Self { hub, node, interest, arrivals, published, connected, board, tally })
     }
 
-    /// Checks that `url` can name a Redis server. Connects to nothing.
+    /// Checks that `url` can name a Redis server, or a cluster. Connects to nothing.
     ///
     /// # Errors
     /// [`ClusterError::Url`].
     pub fn check(url: &str) -> Result<(), ClusterError> {
-        link::client(url).map(drop)
+        Redis::at(url).map(drop)
     }
 
     /// The sockets of this node.

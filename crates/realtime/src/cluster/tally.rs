@@ -10,9 +10,10 @@ use std::{
 
 use async_trait::async_trait;
 use kith_ports::Tally;
-use redis::{AsyncCommands as _, RedisResult, Script, aio::ConnectionManager};
+use redis::{AsyncCommands as _, RedisResult, Script};
 use tracing::debug;
 
+use super::servers::Commands;
 use crate::LocalTally;
 
 /// Adds, and says when a count ends that begins.
@@ -25,7 +26,7 @@ const ADD: &str = r"
 /// Counts of all nodes. Without Redis, of this one.
 pub struct SharedTally {
     here: LocalTally,
-    redis: ConnectionManager,
+    redis: Commands,
     connected: Arc<AtomicBool>,
     add: Script,
 }
@@ -37,7 +38,7 @@ impl std::fmt::Debug for SharedTally {
 }
 
 impl SharedTally {
-    pub(super) fn new(redis: ConnectionManager, connected: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(redis: Commands, connected: Arc<AtomicBool>) -> Self {
         Self { here: LocalTally::default(), redis, connected, add: Script::new(ADD) }
     }
 
@@ -69,9 +70,11 @@ impl Tally for SharedTally {
             return here;
         }
         let lifetime = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX).max(1);
-        let mut add = self.add.key(key(name));
+        let name = key(name);
+        let mut add = self.add.key(&name);
         add.arg(by).arg(lifetime);
-        at_least(here, add.invoke_async(&mut self.redis.clone()).await)
+        let count = async { add.invoke_async(&mut self.redis.to(&name)?).await };
+        at_least(here, count.await)
     }
 
     async fn get(&self, name: &str) -> i64 {
@@ -79,7 +82,9 @@ impl Tally for SharedTally {
         if !self.is_connected() {
             return here;
         }
-        let count: RedisResult<Option<i64>> = self.redis.clone().get(key(name)).await;
+        let name = key(name);
+        let count = async { self.redis.to(&name)?.get(&name).await };
+        let count: RedisResult<Option<i64>> = count.await;
         at_least(here, count.map(Option::unwrap_or_default))
     }
 }

@@ -32,8 +32,8 @@ pub struct Config {
     pub database_url: Option<SecretString>,
     /// How PostgreSQL is used.
     pub postgres: Connections,
-    /// The Redis that makes one service of several nodes: `redis://…`; this node is alone if there is
-    /// none.
+    /// The Redis that makes one service of several nodes: `redis://…`, or a cluster,
+    /// `redis+cluster://…`; this node is alone if there is none.
     pub redis_url: Option<SecretString>,
     /// How several nodes work together.
     pub nodes: Nodes,
