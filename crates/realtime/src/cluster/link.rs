@@ -160,7 +160,8 @@ impl Link {
                 }
                 _ = pulse.tick() => {
                     let left = self.leave(&mut subscriber, &mut listening, &mut leaving).await;
-                    if left.is_err() || subscriber.check().await.is_err() {
+                    if let Err(error) = left.and(subscriber.check().await) {
+                        debug!(%error, "Redis is not as it was");
                         return End::Lost;
                     }
                 }

@@ -47,7 +47,7 @@ struct Masters {
 }
 
 /// Which master has which slot.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Slots {
     masters: Vec<String>,
     /// For each slot the place of its master.
@@ -141,8 +141,8 @@ impl Sharded {
         let (clients, slots) = self.find().await?;
         let connections = clients.iter().map(|client| connect(client, Some(pushes)));
         let connections = try_join_all(connections).await?;
-        let mut subscriber = Subscriber { connections, slots: Some(slots), ending: 0 };
-        let slots = subscriber.agree().await?;
+        let mut subscriber = Subscriber { connections, slots: Some(slots.clone()), ending: 0 };
+        subscriber.check().await?;
         let connections = clients.iter().map(manager).collect::<RedisResult<_>>()?;
         let masters = Arc::new(Masters { slots, connections });
         *self.found.write().unwrap_or_else(PoisonError::into_inner) = masters;
@@ -243,22 +243,16 @@ impl Subscriber {
         Ok(())
     }
 
-    /// Looks whether everything is as it was.
+    /// Looks whether everything is as it was: all masters are there and say the same.
     pub(super) async fn check(&mut self) -> RedisResult<()> {
-        if self.slots.is_some() {
-            self.agree().await.map(drop)
-        } else {
-            redis::cmd("PING").exec_async(&mut self.connections[0]).await
-        }
-    }
-
-    /// Who has which slots, as all masters say.
-    async fn agree(&mut self) -> RedisResult<Slots> {
-        let mut all = try_join_all(self.connections.iter_mut().map(ask)).await?;
-        if all.iter().any(|(slots, _)| Some(slots) != self.slots.as_ref()) {
+        let Some(slots) = &self.slots else {
+            return redis::cmd("PING").exec_async(&mut self.connections[0]).await;
+        };
+        let said = try_join_all(self.connections.iter_mut().map(ask)).await?;
+        if said.iter().any(|(said, _)| said != slots) {
             return Err(broken("the masters do not agree, or have changed"));
         }
-        Ok(all.pop().unwrap_or_default().0)
+        Ok(())
     }
 
     /// What a push means.
