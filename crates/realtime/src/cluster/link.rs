@@ -140,11 +140,12 @@ impl Link {
         let mut leaving: VecDeque<(Instant, Channel)> = VecDeque::new();
         let mut asked = Vec::with_capacity(STEP);
         let mut pulse = tokio::time::interval(PULSE);
+        let mut unknown = 0;
         loop {
             tokio::select! {
                 push = incoming.recv() => match push {
                     Some(push) => match subscriber.hear(push) {
-                        Heard::Envelope(it) => if self.heard(&it).await.is_err() { return End::Over },
+                        Heard::Envelope(it) => if self.heard(&it, &mut unknown).await.is_err() { return End::Over },
                         Heard::Lost => return End::Lost,
                         Heard::Nothing => {}
                     },
@@ -159,6 +160,10 @@ impl Link {
                     }
                 }
                 _ = pulse.tick() => {
+                    if unknown > 0 {
+                        warn!(envelopes = unknown, "a newer node tells what is not understood here");
+                        unknown = 0;
+                    }
                     let left = self.leave(&mut subscriber, &mut listening, &mut leaving).await;
                     if let Err(error) = left.and(subscriber.check().await) {
                         debug!(%error, "Redis is not as it was");
@@ -229,8 +234,8 @@ impl Link {
         Ok(())
     }
 
-    /// Takes in what another node has told. `Err`: nobody is there any more to be told.
-    async fn heard(&self, envelope: &[u8]) -> Result<(), ()> {
+    /// Takes in what another node has told, and counts what is not understood. `Err`: nobody is there any more to be told.
+    async fn heard(&self, envelope: &[u8], unknown: &mut u64) -> Result<(), ()> {
         match open(envelope) {
             Ok((from, _)) if from == self.node => Ok(()),
             Ok((_, parcel)) => {
@@ -238,7 +243,8 @@ impl Link {
                 arrivals.send(Arrival::Foreign(parcel)).await.map_err(drop)
             }
             Err(Unread::Unknown) => {
-                debug!("a newer node has told something that is not understood here");
+                // What it tells is found in the database.
+                *unknown += 1;
                 Ok(())
             }
             Err(Unread::Broken) => {
