@@ -137,8 +137,14 @@ export class ConversationView {
     this.client.read(this.id, this.timeline.lastSeen());
   }
 
-  /** Says whether Esc meant something here. */
+  /** Says whether Esc meant something here. It goes back the way one came. */
   escape() {
+    const row = document.activeElement?.closest(".message");
+    if (row instanceof HTMLElement) {
+      if (row === document.activeElement) this.focus();
+      else row.focus();
+      return true;
+    }
     if (!this.panel?.element.contains(document.activeElement) && this.composer.escape()) return true;
     const open = Boolean(this.panel);
     if (open) this.togglePanel();

@@ -89,8 +89,7 @@ export class Panel {
   #block(peer, blocked) {
     const change = async () => {
       if (!blocked && !(await confirm("Block this person? Neither will reach the other.", "Block"))) return;
-      await attempt(() => api[blocked ? "delete" : "put"](`/users/${peer}/block`));
-      this.client.sync();
+      await attempt(() => this.client.block(peer, blocked ? "delete" : "put"));
     };
     const hide = "Hide this conversation, with what it holds? It comes back with the next message.";
     return h(
