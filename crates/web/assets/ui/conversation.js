@@ -33,6 +33,8 @@ export class ConversationView {
     /** Those who can be mentioned, once they were asked for. @type {Promise<Member[]> | null} */
     this.memberList = null;
     this.memberCount = 0;
+    /** Whether it was one's own while it was open. */
+    this.known = false;
     /** Whether its messages were asked for, by this connection. */
     this.asked = false;
     /** Whether it shows what one sees at first. What stands there before that is seen by nobody. */

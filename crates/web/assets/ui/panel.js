@@ -57,7 +57,7 @@ export class Panel {
     const under = subtitleOf(client, conversation);
     const blocked = Boolean(peer && client.store.blocks.has(peer.id));
     const about = peer ? (client.store.people.get(peer.id)?.about ?? peer.about) : description;
-    const own = [my?.role, my?.pinned, my?.archived, isMuted(conversation)];
+    const own = [client.store.me?.display_name, my?.role, my?.pinned, my?.archived, isMuted(conversation)];
     refill(this.body, stamp(title, under, blocked, about, member_count, posting, this.turn, ...own), () => [
       h(
         "div.panel-head",
@@ -149,8 +149,8 @@ export class Panel {
       "li",
       null,
       portrait(this.client, id, display_name),
-      [display_name, own && " (you)"],
-      username ? `@${username}` : "deleted account",
+      display_name,
+      own ? `@${username} · you` : username ? `@${username}` : "deleted account",
       role !== "member" && h("span.role", ROLES[role]),
       deeds.length > 0 &&
         iconButton("more", `What to do with ${display_name}`, ({ currentTarget }) =>

@@ -103,13 +103,15 @@ export class Shell {
     this.inbox.render();
     this.view?.shown();
     if (!id && left) this.inbox.focus(left);
-    this.#isThere("There is no such conversation.");
+    this.#isThere();
   }
 
-  /** Goes back to the list where what is open is not one's own. Says whether it is. @param {string} why */
-  #isThere(why) {
-    if (!this.view || !this.client.current || this.view.conversation) return true;
-    toast(why);
+  /** Goes back to the list where what is open is not one's own. Says whether it is. */
+  #isThere() {
+    if (!this.view) return true;
+    this.view.known ||= Boolean(this.view.conversation);
+    if (!this.client.current || this.view.conversation) return true;
+    toast(this.view.known ? "This conversation is not yours any more." : "There is no such conversation.");
     this.go(null);
     return false;
   }
@@ -117,7 +119,7 @@ export class Shell {
   /** @param {Set<Topic>} topics */
   #changed(topics) {
     if (topics.has("list") || topics.has("people") || topics.has("me")) this.inbox.render();
-    if (this.#isThere("This conversation is not yours any more.")) this.view?.changed(topics);
+    if (this.#isThere()) this.view?.changed(topics);
     const waiting = unread(this.client.store.conversations.values());
     document.title = waiting ? `(${waiting}) Kith` : "Kith";
   }
