@@ -99,6 +99,11 @@ fn everything_can_be_reached_by_keys() {
         ann.until("a message", "document.activeElement.classList.contains('message')").await;
         ann.key("Enter", 0).await;
         ann.until("its buttons", "document.activeElement.ariaLabel === 'React'").await;
+        // Back the same way.
+        ann.key("Escape", 0).await;
+        ann.until("a message", "document.activeElement.classList.contains('message')").await;
+        ann.key("Escape", 0).await;
+        ann.until("the composer", "document.activeElement.tagName === 'TEXTAREA'").await;
         ann.key("Escape", 0).await;
         ann.until("the list", "document.querySelector('.nothing') !== null").await;
     });

@@ -70,6 +70,9 @@ fn a_link_leads_to_what_is_there_and_an_invite_asks_first() {
         ann.go(&format!("{}/#no-such-thing", server.url())).await;
         ann.says(".toast", "no such conversation").await;
         ann.reload().await;
+        let nowhere = format!("{}/#no-such-thing", server.url());
+        let other = browser.page_in(ann.context(), &nowhere, DESKTOP).await;
+        other.says(".toast", "no such conversation").await;
         ann.js("location.hash = '#../../users/me'").await;
         ann.until("the list", "document.querySelector('.nothing') !== null").await;
 

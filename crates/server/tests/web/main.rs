@@ -20,4 +20,5 @@ mod served;
 mod server;
 mod sessions;
 mod talk;
+mod windows;
 mod words;

@@ -219,6 +219,10 @@ fn a_server_that_takes_connections_and_never_answers_leaves_the_page() {
         ann.all_sent().await;
         ann.until("the worker", "navigator.serviceWorker.ready.then(() => true)").await;
         server.signal("STOP");
+        ann.write("meanwhile").await;
+        let soon = Duration::from_secs(9);
+        let said = "document.querySelector('.banner').textContent.startsWith('The server does not answer')";
+        ann.until_within(soon, "a word about it", said).await;
         let began = Instant::now();
         ann.reload().await;
         ann.sees("You: before").await;

@@ -14,6 +14,7 @@ fn tabs_share_a_session_and_renew_it_once() {
         let (server, browser) = (Server::start(), Browser::start().await);
         let first = browser.page(&server.url(), DESKTOP).await;
         first.sign_up("ann", "Ann").await;
+        server.user("bob", Some("Bob")).await;
         let second = browser.page_in(first.context(), &server.url(), DESKTOP).await;
         second.connected().await;
         // The token is taken for old: both tabs need another one, at the same time.
@@ -35,6 +36,8 @@ fn tabs_share_a_session_and_renew_it_once() {
         first.connected().await;
 
         // Signing out in one tab signs out of both, and leaves nothing behind.
+        first.talk_to("Bob").await;
+        first.type_text("half a thought").await;
         second.press("Sign out").await;
         second.click("dialog:last-of-type .primary").await;
         for page in [&first, &second] {

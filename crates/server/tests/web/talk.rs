@@ -101,6 +101,12 @@ fn a_group_is_made_invited_to_and_typed_in() {
         ann.says(".members", "Cleo Example").await;
         cleo.write("@bob, hello").await;
         bob.says(".mention.me", "@bob").await;
+        cleo.press("Back to the list").await;
+        bob.write("@cleo, hello").await;
+        let drawn = "(() => { const { color } = getComputedStyle(document.querySelector('.badge.mention'));
+            return color === getComputedStyle(document.querySelector('.badge:not(.mention)')).color; })()";
+        cleo.until("a mention one can read", drawn).await;
+        cleo.open("Book club").await;
 
         ann.press("What to do with Cleo Example").await;
         ann.press("Remove").await;

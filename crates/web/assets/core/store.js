@@ -18,6 +18,8 @@ export class Store {
     this.conversations = new Map();
     /** @type {Map<string, Profile>} */
     this.people = new Map();
+    /** Those of whom only what was kept is known: they may be called otherwise by now. @type {Set<string>} */
+    this.old = new Set();
     /** @type {Map<string, {online: boolean | null, last_seen: string | null}>} */
     this.presence = new Map();
     /** How far the others have come. @type {Map<string, Map<string, Mark>>} */
@@ -134,7 +136,8 @@ export class Store {
   /** @param {Profile} profile */
   know(profile) {
     const { online, last_seen } = profile;
-    this.people.set(profile.id, { ...this.people.get(profile.id), ...profile });
+    this.old.delete(profile.id);
+    this.people.set(profile.id, { ...(profile.username && this.people.get(profile.id)), ...profile });
     if (online !== undefined && online !== null) {
       this.presence.set(profile.id, { online, last_seen: last_seen ?? null });
     }
@@ -271,6 +274,7 @@ export class Store {
     this.me = kept.me;
     this.conversations = new Map(kept.conversations.map((it) => [it.id, it]));
     this.people = new Map(kept.people.map((it) => [it.id, it]));
+    this.old = new Set(this.people.keys());
     this.blocks = new Set(kept.blocks);
     this.touch("list", "people", "me");
   }

@@ -20,6 +20,8 @@ const TELL_EVERY = 300;
 const KEEP_AFTER = 2_000;
 /** As many of the newest messages of a conversation are kept in the browser. */
 const KEPT = 60;
+/** A message that was not answered for so long is a sign that the server hangs. */
+const LATE = 5_000;
 /** Somebody who could not be asked for is asked for again after this. */
 const ASK_AGAIN = 30_000;
 
@@ -34,6 +36,8 @@ export class Client {
     this.current = false;
     /** Those who hear of the connection. @type {Set<() => void>} */
     this.onState = new Set();
+    /** Hears when what was sent has had no answer for a while, and when it has. */
+    this.onLate = (/** @type {boolean} */ _late) => {};
     /** What is done soon. @type {Set<string>} */
     this.waiting = new Set();
     /** Work that is under way, so that it is not begun twice. @type {Map<string, Promise<any>>} */
@@ -57,6 +61,10 @@ export class Client {
       (id) => this.store.touch(`room:${id}`, "list"),
     );
     this.store.listeners.add((topics) => this.#keepSoon(topics));
+    // Of blocks the server tells nobody: other tabs hear it here, other devices once they are looked at.
+    this.tabs = new BroadcastChannel(`kith.blocks.${user}`);
+    this.tabs.onmessage = () => this.sync();
+    addEventListener("focus", () => this.sync());
   }
 
   /** The client of the one who is signed in. */
@@ -183,7 +191,7 @@ export class Client {
   /** A person's profile, asked for where it is not known. @param {string} id */
   person(id) {
     const known = this.store.people.get(id);
-    if (!known && this.connected) this.#once(`person ${id}`, () => this.#askFor(id));
+    if ((!known || (this.current && this.store.old.has(id))) && this.connected) this.#once(`person ${id}`, () => this.#askFor(id));
     return known;
   }
 
@@ -226,7 +234,14 @@ export class Client {
 
   /** Asks for what changed; several wishes become one. */
   sync() {
-    this.#soon("sync", 100, () => this.#syncAnew());
+    this.#soon("sync", 100, () => this.connected && this.#syncAnew());
+  }
+
+  /** Blocks a person, or takes that back. @param {string} id @param {"put" | "delete"} how */
+  async block(id, how) {
+    await api[how](`/users/${id}/block`);
+    this.tabs.postMessage(id);
+    this.sync();
   }
 
   /** @param {"here" | "others" | "everywhere"} where */
@@ -370,7 +385,12 @@ export class Client {
       client_message_id,
       ...(reply_to && { reply_to: reply_to.id }),
     };
-    const frame = await this.socket.ask({ type: "send_message", ...message });
+    let late = false;
+    const timer = setTimeout(() => this.onLate((late = true)), LATE);
+    const frame = await this.socket.ask({ type: "send_message", ...message }).finally(() => {
+      clearTimeout(timer);
+      if (late) this.onLate(false);
+    });
     if (frame.message.reply_to && reply_to) frame.message.reply_to.excerpt ??= reply_to.excerpt;
     await this.#confirmed(frame);
   }

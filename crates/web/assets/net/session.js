@@ -49,6 +49,8 @@ export function wasLost() {
 
 /** Forgets the tokens, and all that was kept for the account. Other tabs notice. */
 export function forget() {
+  // The session goes first: what another tab hears of the rest, it hears signed out.
+  localStorage.removeItem(KEY);
   const keys = Object.keys(localStorage).filter((key) => key.startsWith("kith."));
   for (const key of keys) localStorage.removeItem(key);
 }

@@ -2,12 +2,16 @@
 
 import { NOTHING, kept, quoted, written } from "../core/draft.js";
 import { left } from "../core/text.js";
+import { tokens } from "../net/session.js";
 import { attempt, every, fill, h, icon, iconButton, refill, stamp, toast } from "./dom.js";
 import { counted } from "./format.js";
 import { nameOf } from "./people.js";
 
 /** Typing is said again this often. */
 const SAY_TYPING = 3_000;
+
+/** A keyboard on the screen has no Shift to hold: its Enter makes a line, and the button sends. */
+const touch = matchMedia("(pointer: coarse)");
 
 export class Composer {
   /**
@@ -83,7 +87,7 @@ export class Composer {
     if (!this.isOwn) {
       this.draft = there;
       this.#show();
-    } else if (!kept(there)) this.#keep(this.draft);
+    } else if (!kept(there) && tokens()) this.#keep(this.draft);
   }
 
   /** Says what is answered or changed. */
@@ -182,7 +186,7 @@ export class Composer {
   /** @param {KeyboardEvent} event */
   #key(event) {
     if (!this.names.hidden && this.#namesKey(event)) return;
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing && !touch.matches) {
       event.preventDefault();
       this.#send();
     } else if (event.key === "ArrowUp" && !this.input.value) {

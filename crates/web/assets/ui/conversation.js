@@ -33,6 +33,8 @@ export class ConversationView {
     /** Those who can be mentioned, once they were asked for. @type {Promise<Member[]> | null} */
     this.memberList = null;
     this.memberCount = 0;
+    /** Whether it was one's own while it was open. */
+    this.known = false;
     /** Whether its messages were asked for, by this connection. */
     this.asked = false;
     /** Whether it shows what one sees at first. What stands there before that is seen by nobody. */
@@ -137,8 +139,14 @@ export class ConversationView {
     this.client.read(this.id, this.timeline.lastSeen());
   }
 
-  /** Says whether Esc meant something here. */
+  /** Says whether Esc meant something here. It goes back the way one came. */
   escape() {
+    const row = document.activeElement?.closest(".message");
+    if (row instanceof HTMLElement) {
+      if (row === document.activeElement) this.focus();
+      else row.focus();
+      return true;
+    }
     if (!this.panel?.element.contains(document.activeElement) && this.composer.escape()) return true;
     const open = Boolean(this.panel);
     if (open) this.togglePanel();

@@ -1,7 +1,7 @@
 /** Windows that ask or tell one thing. */
 
 import { api } from "../net/api.js";
-import { attempt, fill, h, icon, iconButton } from "./dom.js";
+import { every, fill, h, icon, iconButton, reason, refocus, showToasts } from "./dom.js";
 import { check, empty, field, form, listing, row } from "./forms.js";
 import { moment } from "./format.js";
 import { avatar, nameOf } from "./people.js";
@@ -10,11 +10,19 @@ import { avatar, nameOf } from "./people.js";
 export function dialog(title, ...children) {
   // A press that begins in the window, as when one marks a text, does not close it.
   let outside = false;
+  const opener = document.activeElement;
+  const close = () => {
+    const said = every(element, ".toast");
+    element.remove();
+    showToasts(said);
+    // What had the focus may be hidden, or made anew.
+    if (document.activeElement === document.body) refocus(opener);
+  };
   const element = h(
     "dialog",
     {
       "aria-label": title,
-      close: ({ currentTarget }) => currentTarget.remove(),
+      close,
       pointerdown: ({ target, currentTarget }) => (outside = target === currentTarget),
       click: ({ target, currentTarget }) => outside && target === currentTarget && currentTarget.close(),
     },
@@ -22,14 +30,19 @@ export function dialog(title, ...children) {
       "div.dialog-body",
       h(
         "header.dialog-head",
-        h("h2", { dir: "auto" }, title),
+        h("h2", { dir: "auto", tabindex: -1 }, title),
         iconButton("close", "Close", ({ currentTarget }) => currentTarget.closest("dialog")?.close()),
       ),
       ...children,
     ),
+    h("div.toasts", { role: "status" }),
   );
   document.body.append(element);
   element.showModal();
+  showToasts(every(document, ".toast"));
+  // It begins with what it is for, not with what closes it.
+  const first = every(element, "[autofocus], input, select, summary, button, h2");
+  (first.find((it) => it.autofocus) ?? first.find((it) => !it.closest("header")) ?? first[0]).focus();
   return element;
 }
 
@@ -71,7 +84,7 @@ function newChat(shell) {
     element.close();
     shell.talkTo(person.id);
   };
-  const element = dialog("New chat", peoplePicker(shell.client, choose));
+  const element = dialog("New chat", peoplePicker(shell.client, choose).element);
 }
 
 /** @param {Shell} shell */
@@ -112,55 +125,64 @@ export const posting = (admins) => (admins ? "admins" : "everyone");
 function joinByLink(shell) {
   const join = async (/** @type {Record<string, string>} */ { link }) => {
     // The last part of its path.
-    const code = /([^/?#]+)\/*(?:[?#].*)?$/.exec(link)?.[1] ?? "";
-    if (await shell.joinByInvite(code)) element.close();
+    const code = /([^/?#]+)\/*(?:[?#].*)?$/.exec(link.replace(/\s/g, ""))?.[1] ?? "";
+    await shell.joinByInvite(code);
+    element.close();
   };
   const link = field("link", "Invite link or code", { autocomplete: "off", required: true });
   const element = dialog("Join by link", form("Join", join, link));
 }
 
-/** A search for people. @param {Client} client @param {(person: Profile) => void} choose */
-function peoplePicker(client, choose) {
+/**
+ * A search for people. What it shows belongs to what is typed.
+ * @param {Client} client @param {(person: Profile) => void} choose @param {Map<string, Profile>} [chosen]
+ */
+function peoplePicker(client, choose, chosen) {
   let asked = 0;
   const results = h("ul.picker");
   const contacts = () => {
     const all = [...client.store.conversations.values()];
     return all.flatMap((it) => (it.peer?.username ? [it.peer] : [])).slice(0, 20);
   };
+  /** @returns {Promise<void>} */
   const search = async () => {
     const turn = ++asked;
     const text = input.value.trim().slice(0, 64);
-    /** @type {Profile[]} */
-    const found = text ? (await api.get(`/users?q=${encodeURIComponent(text)}&limit=20`)).items : contacts();
+    if (text) fill(results, empty("Searching…"));
+    const path = `/users?q=${encodeURIComponent(text)}&limit=20`;
+    const answer = text && (await api.get(path).catch((error) => error));
     if (turn !== asked) return;
+    if (answer instanceof Error) return fill(results, empty(reason(answer)));
+    /** @type {Profile[]} */
+    const found = answer ? answer.items : contacts();
     const others = found.filter((it) => it.id !== client.user);
     fill(results, others.map(item), !others.length && empty(text ? "Nobody by this name." : "Type a name."));
   };
-  const item = (/** @type {Profile} */ it) =>
-    h(
-      "li",
-      row(
-        "button",
-        { click: () => choose(it) },
-        avatar(it.id, it.display_name),
-        it.display_name,
-        `@${it.username}`,
-      ),
-    );
+  const item = (/** @type {Profile} */ it) => {
+    const isChosen = chosen?.has(it.id);
+    const look = { "aria-pressed": chosen && String(isChosen), click: () => (choose(it), anew()) };
+    const picture = avatar(it.id, it.display_name);
+    return h("li", row("button", look, picture, it.display_name, `@${it.username}`, isChosen && icon("sent")));
+  };
+  const anew = () => {
+    input.value = "";
+    input.focus();
+    search();
+  };
   const input = h("input", {
     type: "search",
     placeholder: "Name or user name",
     "aria-label": "Search people",
     autocomplete: "off",
-    input: () => attempt(search),
+    input: search,
     keydown: (event) => {
       if (event.key !== "Enter") return;
       event.preventDefault();
       results.querySelector("button")?.click();
     },
   });
-  attempt(search);
-  return h("div.people-picker", input, results);
+  search();
+  return { element: h("div.people-picker", input, results), anew };
 }
 
 /** A search that collects people. @param {Client} client */
@@ -172,15 +194,17 @@ export function chosenPeople(client) {
     const remove = () => {
       ids.delete(id);
       show();
+      picker.anew();
     };
     return h("button.chip", { "aria-label": `Take ${display_name} out`, click: remove }, display_name, " ×");
   };
   const show = () => fill(chips, [...ids.values()].map(chip));
-  const picker = peoplePicker(client, (person) => {
-    ids.set(person.id, person);
+  const toggle = (/** @type {Profile} */ person) => {
+    if (!ids.delete(person.id)) ids.set(person.id, person);
     show();
-  });
-  return { ids, element: h("div", chips, picker) };
+  };
+  const picker = peoplePicker(client, toggle, ids);
+  return { ids, element: h("div", chips, picker.element) };
 }
 
 /** Who has received and read a message, and when. @param {Client} client @param {Message} message */

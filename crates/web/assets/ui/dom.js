@@ -149,12 +149,32 @@ export function icon(name) {
   return svg;
 }
 
+/**
+ * Gives the focus back to a control, or to the one in its place where its row was made anew meanwhile.
+ * @param {Element | null} control
+ */
+export function refocus(control) {
+  /** @type {HTMLElement | null | undefined} */
+  const old = control?.closest("[data-key]");
+  const row = old?.isConnected
+    ? old
+    : every(document, "[data-key]").find((it) => it.dataset.key === old?.dataset.key);
+  const isSame = (/** @type {HTMLElement} */ it) => it.ariaLabel === control?.ariaLabel;
+  const same = control?.isConnected ? control : row && every(row, "a, button").find(isSame);
+  // What can be done with a message shows itself once the focus is in it.
+  row?.focus({ preventScroll: true });
+  if (same instanceof HTMLElement) same.focus({ preventScroll: true });
+}
+
 /** Says something in passing. @param {string} text */
 export function toast(text) {
   const note = h("div.toast", text);
-  document.getElementById("toasts")?.append(note);
+  showToasts([note]);
   setTimeout(() => note.remove(), 5_000);
 }
+
+/** Shows them in the window that is on top: what is outside of it is covered, and silent. @param {Element[]} notes */
+export const showToasts = (notes) => every(document, ".toasts").at(-1)?.append(...notes);
 
 /** Does what a person asked for, and says so where it fails. Says whether it was done. @param {() => unknown} work */
 export async function attempt(work) {
@@ -167,9 +187,27 @@ export async function attempt(work) {
   }
 }
 
-/** Why something failed, as a sentence. @param {unknown} error */
-export const reason = (error) =>
-  error instanceof Error && error.message ? sentence(error.message) : "That did not work.";
+/** How the server's fields are called here. @type {Record<string, string>} */
+const FIELDS = {
+  username: "The user name",
+  email: "The e-mail address",
+  password: "The password",
+  new_password: "The new password",
+  display_name: "Your name",
+  about: "What you tell about you",
+  name: "The name",
+  description: "The description",
+};
+
+/** Why something failed, as sentences. @param {any} error */
+export function reason(error) {
+  if (error?.code === "invalid_credentials") return "This is not your password.";
+  /** @type {{field: string, message: string}[]} */
+  const faults = error?.errors ?? [];
+  const named = faults.filter(({ field }) => FIELDS[field]);
+  if (named.length) return named.map((it) => sentence(`${FIELDS[it.field]} ${it.message}`)).join(" ");
+  return error instanceof Error && error.message ? sentence(error.message) : "That did not work.";
+}
 
 /** @param {string} text */
 export const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;

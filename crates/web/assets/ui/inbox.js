@@ -107,7 +107,8 @@ export class Inbox {
   #item(it) {
     const title = titleOf(this.client, it);
     const line = this.#line(it);
-    const tick = this.#tick(it);
+    // It belongs to the last message, where that is what is shown.
+    const tick = !line.kind && !this.client.outbox.of(it.id).length && this.#tick(it);
     const at = it.last_message_at && brief(it.last_message_at);
     const muted = isMuted(it);
     const online = isOnline(this.client, it.peer?.id);

@@ -1,6 +1,6 @@
 /** What opens beside a button: a menu, and a small choice of emoji. */
 
-import { every, h } from "./dom.js";
+import { every, h, refocus } from "./dom.js";
 
 /** What people mostly answer with. */
 const QUICK = ["👍", "❤️", ..."😂😮😢🙏🎉🔥👏👀✅🤔"];
@@ -41,7 +41,7 @@ function popup(beside, content, items) {
     closeLast = () => {};
     content.remove();
     removeEventListener("pointerdown", outside, true);
-    beside.focus({ preventScroll: true });
+    refocus(beside);
     beside.ariaExpanded = "false";
   };
   const outside = (/** @type {Event} */ { target }) =>

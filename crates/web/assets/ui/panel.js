@@ -57,7 +57,7 @@ export class Panel {
     const under = subtitleOf(client, conversation);
     const blocked = Boolean(peer && client.store.blocks.has(peer.id));
     const about = peer ? (client.store.people.get(peer.id)?.about ?? peer.about) : description;
-    const own = [my?.role, my?.pinned, my?.archived, isMuted(conversation)];
+    const own = [client.store.me?.display_name, my?.role, my?.pinned, my?.archived, isMuted(conversation)];
     refill(this.body, stamp(title, under, blocked, about, member_count, posting, this.turn, ...own), () => [
       h(
         "div.panel-head",
@@ -89,8 +89,7 @@ export class Panel {
   #block(peer, blocked) {
     const change = async () => {
       if (!blocked && !(await confirm("Block this person? Neither will reach the other.", "Block"))) return;
-      await attempt(() => api[blocked ? "delete" : "put"](`/users/${peer}/block`));
-      this.client.sync();
+      await attempt(() => this.client.block(peer, blocked ? "delete" : "put"));
     };
     const hide = "Hide this conversation, with what it holds? It comes back with the next message.";
     return h(
@@ -150,8 +149,8 @@ export class Panel {
       "li",
       null,
       portrait(this.client, id, display_name),
-      [display_name, own && " (you)"],
-      username ? `@${username}` : "deleted account",
+      display_name,
+      own ? `@${username} · you` : username ? `@${username}` : "deleted account",
       role !== "member" && h("span.role", ROLES[role]),
       deeds.length > 0 &&
         iconButton("more", `What to do with ${display_name}`, ({ currentTarget }) =>

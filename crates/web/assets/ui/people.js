@@ -20,10 +20,13 @@ export function titleOf(client, { kind, name, peer }) {
 export const hueOf = (id) =>
   `hue-${[...id].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 997, 7) % 8}`;
 
+/** The first letter of a word, or what it begins with where it has none. @param {string} word */
+const initial = (word) => /[\p{L}\p{N}]/u.exec(word)?.[0] ?? [...word][0] ?? "";
+
 /** A round picture: the first letters, on a colour that stays. @param {string} id @param {string} name @param {string} [kind] */
 export function avatar(id, name, kind = "direct") {
   const words = name.trim().split(/\s+/u);
-  const letters = [words[0], words.slice(1).at(-1) ?? ""].map((word) => [...word][0] ?? "").join("");
+  const letters = [words[0], words.slice(1).at(-1) ?? ""].map(initial).join("");
   const drawn = kind === "channel" && icon("channel");
   // Drawn by the style sheet: they are a picture, not text.
   const shown = { "aria-hidden": "true", "data-letters": drawn ? null : letters.toLocaleUpperCase() };

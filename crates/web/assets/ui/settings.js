@@ -88,8 +88,7 @@ function privacy(client, me) {
 function blocked(client) {
   const item = (/** @type {Profile} */ { id, display_name }) => {
     const unblock = async () => {
-      await api.delete(`/users/${id}/block`);
-      client.sync();
+      await client.block(id, "delete");
       await list.show();
     };
     const button = h("button.text-button", { click: () => attempt(unblock) }, "Unblock");

@@ -1,10 +1,11 @@
 /** The frame around everything: the list on the left, a conversation beside it, and what is said above. */
 
+import { Refused } from "../core/outbox.js";
 import { unread } from "../core/timeline.js";
 import { api } from "../net/api.js";
 import { ConversationView } from "./conversation.js";
 import { confirm, newConversation } from "./dialogs.js";
-import { attempt, fill, h, icon, toast } from "./dom.js";
+import { attempt, fill, h, icon, reason, toast } from "./dom.js";
 import { Inbox } from "./inbox.js";
 import { closePopup } from "./menu.js";
 import { settings } from "./settings.js";
@@ -23,6 +24,7 @@ export class Shell {
     this.frame = h("div.shell", this.inbox.element, this.main);
     fill(root, this.banner, this.frame);
     client.onState.add(() => this.#connection());
+    client.onLate = (late) => this.#late(late);
     // A short break is nobody's concern.
     setTimeout(() => this.#connection(), 2_000);
     client.store.listeners.add((topics) => this.#changed(topics));
@@ -54,19 +56,12 @@ export class Shell {
       );
   }
 
-  /** Says whether the invite is done with: it led somewhere, or leads nowhere. @param {string} code */
+  /** Comes in by an invite. @param {string} code */
   async joinByInvite(code) {
-    let done = true;
-    await attempt(async () => {
-      const path = `/invites/${encodeURIComponent(code)}/join`;
-      this.show(
-        await api.post(path).catch((error) => {
-          done = error.code === "not_found";
-          throw done ? new Error("This invite is not good any more.") : error;
-        }),
-      );
-    });
-    return done;
+    const gone = "This invite is not good any more.";
+    const why = (/** @type {any} */ error) => (error.code === "not_found" ? new Refused(error.code, gone) : error);
+    const path = `/invites/${encodeURIComponent(code)}/join`;
+    this.show(await api.post(path).catch((error) => Promise.reject(why(error))));
   }
 
   /**
@@ -78,7 +73,11 @@ export class Shell {
     const question = "You have been invited to a group or channel.";
     const more = "You see its name once you are in, and those who are in it see yours.";
     while (asked || (await confirm(question, "Join", "harmless", more))) {
-      if (await this.joinByInvite(code)) break;
+      // It led somewhere, or leads nowhere.
+      /** @type {any} */
+      const failed = await this.joinByInvite(code).catch((error) => error);
+      if (failed) toast(reason(failed));
+      if (!failed || failed.code === "not_found") break;
       asked = false;
     }
     history.replaceState(null, "", `/${location.hash}`);
@@ -104,13 +103,15 @@ export class Shell {
     this.inbox.render();
     this.view?.shown();
     if (!id && left) this.inbox.focus(left);
-    this.#isThere("There is no such conversation.");
+    this.#isThere();
   }
 
-  /** Goes back to the list where what is open is not one's own. Says whether it is. @param {string} why */
-  #isThere(why) {
-    if (!this.view || !this.client.current || this.view.conversation) return true;
-    toast(why);
+  /** Goes back to the list where what is open is not one's own. Says whether it is. */
+  #isThere() {
+    if (!this.view) return true;
+    this.view.known ||= Boolean(this.view.conversation);
+    if (!this.client.current || this.view.conversation) return true;
+    toast(this.view.known ? "This conversation is not yours any more." : "There is no such conversation.");
     this.go(null);
     return false;
   }
@@ -118,7 +119,7 @@ export class Shell {
   /** @param {Set<Topic>} topics */
   #changed(topics) {
     if (topics.has("list") || topics.has("people") || topics.has("me")) this.inbox.render();
-    if (this.#isThere("This conversation is not yours any more.")) this.view?.changed(topics);
+    if (this.#isThere()) this.view?.changed(topics);
     const waiting = unread(this.client.store.conversations.values());
     document.title = waiting ? `(${waiting}) Kith` : "Kith";
   }
@@ -131,18 +132,39 @@ export class Shell {
       return;
     }
     this.bannerTimer = setTimeout(() => {
-      this.banner.textContent = navigator.onLine
-        ? "No connection to the server. Trying again…"
-        : "You are offline. What you write is sent once you are back.";
-      this.banner.hidden = false;
+      this.#warn(
+        navigator.onLine
+          ? "No connection to the server. Trying again…"
+          : "You are offline. What you write is sent once you are back.",
+      );
     }, 800);
+  }
+
+  /** @param {boolean} late whether the server owes an answer, or has given it */
+  #late(late) {
+    if (late) this.#warn("The server does not answer. Waiting for it…");
+    else if (this.client.connected) this.banner.hidden = true;
+  }
+
+  /** @param {string} text */
+  #warn(text) {
+    this.banner.textContent = text;
+    this.banner.hidden = false;
+  }
+
+  /** Where only the conversation is shown, it is left for the search. */
+  #find() {
+    const find = () => this.inbox.focusSearch();
+    if (this.inbox.search.checkVisibility() || document.querySelector("dialog[open]")) return find();
+    addEventListener("hashchange", find, { once: true });
+    this.go(null);
   }
 
   /** @param {KeyboardEvent} event */
   #key(event) {
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
       event.preventDefault();
-      this.inbox.focusSearch();
+      this.#find();
     } else if (event.key === "Escape" && !event.defaultPrevented && !document.querySelector("dialog[open]")) {
       if (this.view && !this.view.escape()) this.go(null);
     }

@@ -3,16 +3,8 @@
 import { Problem } from "../net/api.js";
 import { enter } from "../net/client.js";
 import { wasLost } from "../net/session.js";
-import { fill, h, reason, sentence } from "./dom.js";
+import { fill, h, reason } from "./dom.js";
 import { field, form } from "./forms.js";
-
-/** How the server's fields are called here. @type {Record<string, string>} */
-const NAMES = {
-  username: "The user name",
-  email: "The e-mail address",
-  password: "The password",
-  display_name: "Your name",
-};
 
 /** @param {HTMLElement} root @param {boolean} invited @returns {Promise<void>} resolves once signed in */
 export const signInPage = (root, invited) =>
@@ -62,10 +54,7 @@ function show(root, how, invited, done) {
   function refused(problem) {
     const faults = problem instanceof Problem ? problem.errors : [];
     const unknown = problem instanceof Problem && problem.code === "invalid_credentials";
-    error.textContent = unknown
-      ? "No account has this name with this password."
-      : faults.map((it) => sentence(`${NAMES[it.field] ?? it.field} ${it.message}`)).join(" ") ||
-        reason(problem);
+    error.textContent = unknown ? "No account has this name with this password." : reason(problem);
     const first = fields.elements.namedItem(faults[0]?.field ?? (isNew ? "username" : "password"));
     if (!(first instanceof HTMLInputElement)) return;
     first.setAttribute("aria-invalid", "true");
