@@ -192,10 +192,7 @@ fn who_is_gone_and_who_is_blocked_is_so_everywhere() {
         ann.open("Hike").await;
         ann.sees("Cleo: Hello").await;
         ann.until("it is kept", "new Promise((done) => setTimeout(() => done(true), 3000))").await;
-        let erase = kith_client::protocol::rest::Erase {
-            password: Some(PASSWORD.to_owned()),
-            ..Default::default()
-        };
+        let erase = kith_client::protocol::rest::Erase { password: Some(PASSWORD.to_owned()) };
         cleo.erase_me(&erase).await.unwrap();
         ann.reload().await;
         ann.sees("Deleted user: Hello").await;
