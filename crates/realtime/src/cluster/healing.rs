@@ -46,24 +46,26 @@ pub(super) fn retell(missed: &Missed, line: &Line) -> Vec<Dispatch> {
     }
     let mut steps: Vec<(Version, Vec<Dispatch>)> = Vec::new();
     for (message, audience) in messages {
-        let step = if comes_and_goes && line.is_late(message.version) {
-            let were_in =
-                missed.members.iter().filter(|it| !it.left && it.first_seq <= message.seq);
-            match were_in.map(|it| it.user_id).collect::<Vec<_>>() {
-                nobody if nobody.is_empty() => Vec::new(),
-                some => of_message(missed, message, &Audience::Users(some), line),
-            }
+        let were_in = |it: &MissedMember| it.first_seq <= message.seq;
+        let audience = if comes_and_goes && line.is_late(message.version) {
+            only(missed, audience, were_in)
         } else {
-            of_message(missed, message, audience, line)
+            audience.clone()
         };
-        steps.push((message.version, step));
+        steps.push((message.version, of_message(missed, message, &audience, line)));
     }
     for member in members {
-        steps.push((member.version, of_member(missed, *member, line)));
+        let were_in = |it: &MissedMember| it.version < member.version;
+        let audience = if line.is_late(member.version) {
+            only(missed, &missed.told_of_members, were_in)
+        } else {
+            missed.told_of_members.clone()
+        };
+        steps.push((member.version, of_member(missed, *member, audience, line)));
     }
     let listed = steps.iter().filter(|(version, _)| *version > line.version()).count();
     steps.sort_by_key(|(version, _)| *version);
-    out.extend(steps.into_iter().flat_map(|(_, dispatches)| dispatches));
+    out.extend(steps.into_iter().flat_map(|(_, dispatches)| dispatches).filter(is_for_somebody));
     // A name or a rule that changed is in no message and no member.
     let changes = usize::try_from(missed.head.version - line.version()).unwrap_or(0);
     if missed.conversation.pair.is_none() && changes > listed {
@@ -71,6 +73,20 @@ pub(super) fn retell(missed: &Missed, line: &Line) -> Vec<Dispatch> {
         out.push(told(event, missed.conversation.audience()));
     }
     out
+}
+
+/// Of an audience those alone who are listed and were in it.
+fn only(missed: &Missed, audience: &Audience, were_in: impl Fn(&MissedMember) -> bool) -> Audience {
+    let listed = missed.members.iter().filter(|it| !it.left && were_in(it)).map(|it| it.user_id);
+    Audience::Users(match audience {
+        Audience::Users(some) => listed.filter(|it| some.contains(it)).collect(),
+        Audience::Others(_, one) => listed.filter(|it| it != one).collect(),
+        Audience::Members(_) => listed.collect(),
+    })
+}
+
+fn is_for_somebody(dispatch: &Dispatch) -> bool {
+    !matches!(dispatch, Dispatch::Event { audience: Audience::Users(people), .. } if people.is_empty())
 }
 
 fn of_message(
@@ -106,14 +122,18 @@ fn of_message(
     out
 }
 
-fn of_member(missed: &Missed, member: MissedMember, line: &Line) -> Vec<Dispatch> {
+fn of_member(
+    missed: &Missed,
+    member: MissedMember,
+    audience: Audience,
+    line: &Line,
+) -> Vec<Dispatch> {
     let event = MemberEvent {
         conversation_id: missed.conversation.id,
         user_id: member.user_id,
         role: member.role,
         version: member.version,
     };
-    let audience = missed.told_of_members.clone();
     if member.left {
         return vec![told(Event::MemberRemoved(event), audience)];
     }
