@@ -171,6 +171,8 @@ impl SharedBoard {
                 if let Some(arrivals) = arrivals.upgrade() {
                     let _ = arrivals.send(Arrival::Lost).await;
                 }
+                // Others have been told that nobody is here, even before its first lease.
+                self.has_changed_unseen();
                 held_since = None;
                 last = now;
                 // Until they are gone nobody is said to be here.

@@ -81,6 +81,8 @@ fn with_all_connections_busy_requests_are_refused_in_time_and_messages_go_on() {
         let group = ann.group("ours", &[&bob]).await;
         let (mut sending, mut hearing) = (ann.raw().await, bob.raw().await);
         let mut other_device = Tcp::open(app.host(), &bob, None).await;
+        // `ready`: nothing is asked for it any more.
+        other_device.frame().await.unwrap();
 
         let outside = session(&server).await.unwrap();
         outside.batch_execute("BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE").await.unwrap();
