@@ -25,7 +25,7 @@ use crate::{
 const BREATHE: usize = 256;
 
 /// Something to deliver, encoded.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Delivery {
     Event {
         news: News,
@@ -47,7 +47,7 @@ pub(crate) enum Delivery {
 }
 
 /// An event, encoded, and which of the sockets of its audience get it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct News {
     pub(crate) frame: ByteString,
     /// Where it happened. A socket that carries one conversation gets what happened there alone.

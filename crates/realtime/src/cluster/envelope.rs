@@ -50,6 +50,8 @@ enum Whom {
     Members(Uuid),
     Others(Uuid, Uuid),
     Users(Vec<Uuid>),
+    /// The person whose channel it came by.
+    Listener,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -67,18 +69,19 @@ enum Reason {
     RightLost,
 }
 
-/// Encodes a parcel; with `only`, what is addressed to people for that person alone.
-pub(crate) fn seal(from: NodeId, parcel: &Parcel, only: Option<UserId>) -> Vec<u8> {
+/// Encodes a parcel, once for all its channels.
+pub(crate) fn seal(from: NodeId, parcel: &Parcel) -> Vec<u8> {
     let place = parcel
         .place
         .map(|place| (*place.conversation_id.as_uuid(), place.before, place.version, place.seq));
-    let items = parcel.deliveries.iter().filter_map(|it| item(it, only)).collect();
+    let items = parcel.deliveries.iter().filter_map(|it| item(it, place.is_some())).collect();
     // Numbers, strings and lists, written to memory: that does not fail.
     postcard::to_extend(&Envelope { from, place, items }, vec![VERSION]).unwrap_or_default()
 }
 
-/// Decodes an envelope, and says who sent it.
-pub(crate) fn open(bytes: &[u8]) -> Result<(NodeId, Parcel), Unread> {
+/// Decodes an envelope, and says who sent it. `listener` is the person whose channel it came by, if it
+/// was a person's.
+pub(crate) fn open(bytes: &[u8], listener: Option<UserId>) -> Result<(NodeId, Parcel), Unread> {
     let (version, rest) = bytes.split_first().ok_or(Unread::Broken)?;
     if *version != VERSION {
         return Err(Unread::Unknown);
@@ -90,20 +93,20 @@ pub(crate) fn open(bytes: &[u8]) -> Result<(NodeId, Parcel), Unread> {
         version,
         seq,
     });
-    let deliveries = envelope.items.into_iter().map(Into::into).collect();
+    let deliveries = envelope.items.into_iter().map(|it| delivery(it, listener));
+    let deliveries = deliveries.collect::<Option<_>>().ok_or(Unread::Broken)?;
     Ok((envelope.from, Parcel { place, deliveries }))
 }
 
-fn item(delivery: &Delivery, only: Option<UserId>) -> Option<Item<'_>> {
+/// What has a place goes to all its people together, what has none to each of them apart.
+fn item(delivery: &Delivery, together: bool) -> Option<Item<'_>> {
     Some(match delivery {
         Delivery::Event { news, audience } => {
             let audience = match audience {
                 Audience::Members(id) => Whom::Members(*id.as_uuid()),
                 Audience::Others(id, one) => Whom::Others(*id.as_uuid(), *one.as_uuid()),
-                Audience::Users(users) => Whom::Users(match only {
-                    Some(one) => users.iter().filter(|it| **it == one).map(uuid).collect(),
-                    None => users.iter().map(uuid).collect(),
-                }),
+                Audience::Users(users) if together => Whom::Users(users.iter().map(uuid).collect()),
+                Audience::Users(_) => Whom::Listener,
             };
             let conversation = news.conversation.map(|id| *id.as_uuid());
             Item::Event { frame: &news.frame, conversation, passing: news.passing, audience }
@@ -132,45 +135,44 @@ fn item(delivery: &Delivery, only: Option<UserId>) -> Option<Item<'_>> {
     })
 }
 
-impl From<Item<'_>> for Delivery {
-    fn from(item: Item<'_>) -> Self {
-        match item {
-            Item::Event { frame, conversation, passing, audience } => Self::Event {
-                news: News {
-                    frame: frame.into(),
-                    conversation: conversation.map(ConversationId::from_uuid),
-                    passing,
-                    acknowledged: None,
-                },
-                audience: match audience {
-                    Whom::Members(id) => Audience::Members(ConversationId::from_uuid(id)),
-                    Whom::Others(id, one) => {
-                        Audience::Others(ConversationId::from_uuid(id), UserId::from_uuid(one))
-                    }
-                    Whom::Users(users) => Audience::Users(people(users)),
-                },
+fn delivery(item: Item<'_>, listener: Option<UserId>) -> Option<Delivery> {
+    Some(match item {
+        Item::Event { frame, conversation, passing, audience } => Delivery::Event {
+            news: News {
+                frame: frame.into(),
+                conversation: conversation.map(ConversationId::from_uuid),
+                passing,
+                acknowledged: None,
             },
-            Item::Topic { conversation, member_epoch, change } => Self::Topic {
-                conversation_id: ConversationId::from_uuid(conversation),
-                member_epoch,
-                change: match change {
-                    Change::Join(users) => TopicChange::Join(people(users)),
-                    Change::Leave(users) => TopicChange::Leave(people(users)),
-                    Change::Dissolve => TopicChange::Dissolve,
-                    Change::Doubtful => TopicChange::Doubtful,
-                },
+            audience: match audience {
+                Whom::Members(id) => Audience::Members(ConversationId::from_uuid(id)),
+                Whom::Others(id, one) => {
+                    Audience::Others(ConversationId::from_uuid(id), UserId::from_uuid(one))
+                }
+                Whom::Users(users) => Audience::Users(people(users)),
+                Whom::Listener => Audience::Users(vec![listener?]),
             },
-            Item::Close { user, session, reason } => Self::Close {
-                user_id: UserId::from_uuid(user),
-                session_id: SessionId::from_uuid(session),
-                reason: match reason {
-                    Reason::SignedOut => CloseReason::SignedOut,
-                    Reason::TooSlow => CloseReason::TooSlow,
-                    Reason::RightLost => CloseReason::RightLost,
-                },
+        },
+        Item::Topic { conversation, member_epoch, change } => Delivery::Topic {
+            conversation_id: ConversationId::from_uuid(conversation),
+            member_epoch,
+            change: match change {
+                Change::Join(users) => TopicChange::Join(people(users)),
+                Change::Leave(users) => TopicChange::Leave(people(users)),
+                Change::Dissolve => TopicChange::Dissolve,
+                Change::Doubtful => TopicChange::Doubtful,
             },
-        }
-    }
+        },
+        Item::Close { user, session, reason } => Delivery::Close {
+            user_id: UserId::from_uuid(user),
+            session_id: SessionId::from_uuid(session),
+            reason: match reason {
+                Reason::SignedOut => CloseReason::SignedOut,
+                Reason::TooSlow => CloseReason::TooSlow,
+                Reason::RightLost => CloseReason::RightLost,
+            },
+        },
+    })
 }
 
 fn uuid(user: &UserId) -> Uuid {

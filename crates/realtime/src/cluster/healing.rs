@@ -52,7 +52,7 @@ pub(super) fn retell(missed: &Missed, line: &Line) -> Vec<Dispatch> {
         } else {
             audience.clone()
         };
-        steps.push((message.version, of_message(missed, message, &audience, line)));
+        steps.push((message.version, of_message(missed, message, audience, line)));
     }
     for member in members {
         let were_in = |it: &MissedMember| it.version < member.version;
@@ -92,7 +92,7 @@ fn is_for_somebody(dispatch: &Dispatch) -> bool {
 fn of_message(
     missed: &Missed,
     message: &Arc<Message>,
-    audience: &Audience,
+    audience: Audience,
     line: &Line,
 ) -> Vec<Dispatch> {
     let untouched = message.edited_at.is_none()
@@ -101,24 +101,24 @@ fn of_message(
         && message.reactions.is_empty();
     let is_new = if line.seq() > 0 { message.seq > line.seq() } else { untouched };
     let mut out = Vec::new();
-    if is_new {
-        if missed.conversation.pair.is_some() && message.seq == 1 {
-            let head = Head { last_seq: 0, version: 0, member_epoch: 0, last_message_at: None };
-            let created = Event::ConversationCreated(Arc::clone(&missed.conversation), head);
-            out.push(told(created, audience.clone()));
-        }
-        out.push(told(Event::MessageSent(Arc::clone(message)), audience.clone()));
+    if is_new && missed.conversation.pair.is_some() && message.seq == 1 {
+        let head = Head { last_seq: 0, version: 0, member_epoch: 0, last_message_at: None };
+        let created = Event::ConversationCreated(Arc::clone(&missed.conversation), head);
+        out.push(told(created, audience.clone()));
+    }
+    let event = if is_new {
+        Event::MessageSent(Arc::clone(message))
     } else if message.deleted_at.is_some() {
-        let deleted = Event::MessageDeleted {
+        Event::MessageDeleted {
             conversation_id: message.conversation_id,
             message_id: message.id,
             seq: message.seq,
             version: message.version,
-        };
-        out.push(told(deleted, audience.clone()));
+        }
     } else {
-        out.push(told(Event::MessageUpdated(Arc::clone(message)), audience.clone()));
-    }
+        Event::MessageUpdated(Arc::clone(message))
+    };
+    out.push(told(event, audience));
     out
 }
 

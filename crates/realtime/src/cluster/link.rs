@@ -10,10 +10,12 @@ use std::{
 };
 
 use futures_util::future::join_all;
+use kith_domain::UserId;
 use redis::{ErrorKind, Pipeline, PushInfo, RedisResult, aio::ConnectionManager};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, info, warn};
+use uuid::Uuid;
 
 use super::{
     dispatcher::Arrival,
@@ -37,6 +39,9 @@ const BATCH: usize = 256;
 /// So much may come in before it is taken. What comes beyond that is found in the database.
 const INCOMING: usize = 16_384;
 
+/// What the name of a person's channel begins with.
+const PERSON: &str = "kith:u:";
+
 /// Something for other nodes.
 #[derive(Debug)]
 pub(super) struct Published {
@@ -44,8 +49,7 @@ pub(super) struct Published {
     pub(super) envelope: Arc<[u8]>,
 }
 
-/// What both directions need.
-#[derive(Clone)]
+/// What listening needs.
 pub(super) struct Link {
     pub(super) node: NodeId,
     pub(super) interest: Arc<Interest>,
@@ -65,9 +69,15 @@ impl Channel {
     fn name(self) -> String {
         match self {
             Self::Conversation(id) => format!("kith:c:{}", id.as_uuid().simple()),
-            Self::User(id) => format!("kith:u:{}", id.as_uuid().simple()),
+            Self::User(id) => format!("{PERSON}{}", id.as_uuid().simple()),
         }
     }
+}
+
+/// The person whose channel has this name.
+fn listener(name: &[u8]) -> Option<UserId> {
+    let id = name.strip_prefix(PERSON.as_bytes())?;
+    Uuid::try_parse_ascii(id).ok().map(UserId::from_uuid)
 }
 
 impl Link {
@@ -145,7 +155,12 @@ impl Link {
             tokio::select! {
                 push = incoming.recv() => match push {
                     Some(push) => match subscriber.hear(push) {
-                        Heard::Envelope(it) => if self.heard(&it, &mut unknown).await.is_err() { return End::Over },
+                        Heard::Envelope { channel, envelope } => {
+                            let person = listener(&channel);
+                            if self.heard(&envelope, person, &mut unknown).await.is_err() {
+                                return End::Over;
+                            }
+                        }
                         Heard::Lost => return End::Lost,
                         Heard::Nothing => {}
                     },
@@ -234,9 +249,15 @@ impl Link {
         Ok(())
     }
 
-    /// Takes in what another node has told, and counts what is not understood. `Err`: nobody is there any more to be told.
-    async fn heard(&self, envelope: &[u8], unknown: &mut u64) -> Result<(), ()> {
-        match open(envelope) {
+    /// Takes in what another node has told, and counts what is not understood. `Err`: nobody is there
+    /// any more to be told.
+    async fn heard(
+        &self,
+        envelope: &[u8],
+        listener: Option<UserId>,
+        unknown: &mut u64,
+    ) -> Result<(), ()> {
+        match open(envelope, listener) {
             Ok((from, _)) if from == self.node => Ok(()),
             Ok((_, parcel)) => {
                 let arrivals = self.arrivals.upgrade().ok_or(())?;

@@ -180,16 +180,13 @@ impl Cluster {
     /// Sends to the other nodes what concerns them, as far as there is room.
     fn send(&self, parcels: &[Parcel]) {
         for parcel in parcels {
-            // What goes whole to several channels is encoded once.
-            let mut whole: Option<Arc<[u8]>> = None;
-            for (channel, only) in parcel.routes() {
-                let envelope = match only {
-                    Some(_) => seal(self.node, parcel, only).into(),
-                    None => {
-                        whole.get_or_insert_with(|| seal(self.node, parcel, None).into()).clone()
-                    }
-                };
-                let published = Published { channel, envelope };
+            let routes = parcel.routes();
+            if routes.is_empty() {
+                continue;
+            }
+            let envelope: Arc<[u8]> = seal(self.node, parcel).into();
+            for channel in routes {
+                let published = Published { channel, envelope: Arc::clone(&envelope) };
                 if self.published.try_send(published).is_err() {
                     // They find it in the database.
                     return;

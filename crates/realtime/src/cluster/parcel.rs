@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 use crate::{encode::encode_into, shard::Delivery};
 
 /// What is delivered together.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Parcel {
     /// Its place in the order of a conversation; `None` for what has no place in any.
     pub(crate) place: Option<Place>,
@@ -147,9 +147,9 @@ impl Parcel {
         deliveries
     }
 
-    /// Where other nodes are told of it. A parcel with a place goes whole to each channel, and is
-    /// delivered once. One without is made for each person apart: with `Some`, for that one alone.
-    pub(crate) fn routes(&self) -> SmallVec<[(Channel, Option<UserId>); 2]> {
+    /// Where other nodes are told of it. A parcel with a place may come by several channels, and is
+    /// delivered once. One without is delivered to each person by his own.
+    pub(crate) fn routes(&self) -> SmallVec<[Channel; 4]> {
         // Whoever is in a group or channel hears its own channel; only those who come or go may not.
         let group = self.place.map(|place| place.conversation_id).filter(|id| !id.is_direct());
         let mut channels: SmallVec<[Channel; 4]> = SmallVec::new();
@@ -177,11 +177,7 @@ impl Parcel {
         }
         channels.sort_unstable();
         channels.dedup();
-        let only = |channel: &Channel| match channel {
-            Channel::User(user) if self.place.is_none() => Some(*user),
-            _ => None,
-        };
-        channels.into_iter().map(|channel| (channel, only(&channel))).collect()
+        channels
     }
 }
 

@@ -77,7 +77,7 @@ pub(super) struct Subscriber {
 /// What came in.
 pub(super) enum Heard {
     /// Something was published.
-    Envelope(Vec<u8>),
+    Envelope { channel: Vec<u8>, envelope: Vec<u8> },
     /// What is wanted may not be heard any more.
     Lost,
     /// Nothing that counts.
@@ -258,8 +258,10 @@ impl Subscriber {
     /// What a push means.
     pub(super) fn hear(&mut self, push: PushInfo) -> Heard {
         match push.kind {
-            PushKind::Message | PushKind::SMessage => match push.data.into_iter().next_back() {
-                Some(Value::BulkString(envelope)) => Heard::Envelope(envelope),
+            PushKind::Message | PushKind::SMessage => match <[Value; 2]>::try_from(push.data) {
+                Ok([Value::BulkString(channel), Value::BulkString(envelope)]) => {
+                    Heard::Envelope { channel, envelope }
+                }
                 _ => Heard::Nothing,
             },
             PushKind::Disconnection => Heard::Lost,

@@ -41,7 +41,7 @@ fn packed(batch: Vec<Dispatch>) -> Vec<Packed> {
         .collect()
 }
 
-fn channels(parcel: &Parcel) -> Vec<(Channel, Option<UserId>)> {
+fn channels(parcel: &Parcel) -> Vec<Channel> {
     parcel.routes().into_vec()
 }
 
@@ -115,7 +115,7 @@ fn a_message_of_a_group_is_sent_once_whatever_its_audience() {
     let everyone = pack(vec![sent(5)]).remove(0);
     let some = pack(vec![to(&[1, 2, 3], Event::MessageUpdated(message(2, 5)))]).remove(0);
     for parcel in [everyone, some] {
-        assert_eq!(channels(&parcel), [(Channel::Conversation(group()), None)]);
+        assert_eq!(channels(&parcel), [Channel::Conversation(group())]);
     }
 }
 
@@ -125,10 +125,7 @@ fn a_message_of_a_direct_chat_is_sent_to_its_two() {
     let mut said = Arc::unwrap_or_clone(message(1, 1));
     said.conversation_id = chat;
     let parcel = pack(vec![to(&[1, 2], Event::MessageSent(Arc::new(said)))]).remove(0);
-    let both = [(Channel::User(user_id(1)), None), (Channel::User(user_id(2)), None)];
-    let mut routes = channels(&parcel);
-    routes.sort();
-    assert_eq!(routes, both);
+    assert_eq!(channels(&parcel), [1, 2].map(|n| Channel::User(user_id(n))));
 }
 
 #[test]
@@ -137,22 +134,18 @@ fn who_comes_or_goes_is_told_where_he_hears_it() {
         vec![topic(TopicChange::Join(vec![user_id(3)])), told(Event::MemberAdded(member(3, 5)))];
     assert_eq!(
         channels(&pack(batch).remove(0)),
-        [(Channel::Conversation(group()), None), (Channel::User(user_id(3)), None)]
+        [Channel::Conversation(group()), Channel::User(user_id(3))]
     );
 }
 
 #[test]
 fn what_concerns_people_goes_to_each_for_himself() {
     let parcel = pack(vec![to(&[1, 2], Event::UserOnline(user_id(3)))]).remove(0);
-    let mut routes = channels(&parcel);
-    routes.sort();
-    let each = [1, 2].map(|n| (Channel::User(user_id(n)), Some(user_id(n))));
-    assert_eq!(routes, each);
+    assert_eq!(channels(&parcel), [1, 2].map(|n| Channel::User(user_id(n))));
     let session = Dispatch::Close {
         user_id: user_id(4),
         session_id: session_id(1),
         reason: kith_ports::live::CloseReason::SignedOut,
     };
-    let only = (Channel::User(user_id(4)), Some(user_id(4)));
-    assert_eq!(channels(&pack(vec![session]).remove(0)), [only]);
+    assert_eq!(channels(&pack(vec![session]).remove(0)), [Channel::User(user_id(4))]);
 }

@@ -131,7 +131,7 @@ async fn channels_of_all_masters_are_listened_to_and_let_go() {
     let mut heard = Vec::new();
     while let Ok(push) = incoming.try_recv() {
         match subscriber.hear(push) {
-            Heard::Envelope(it) => heard.push(String::from_utf8(it).unwrap()),
+            Heard::Envelope { envelope, .. } => heard.push(String::from_utf8(envelope).unwrap()),
             Heard::Lost => panic!("nothing is lost"),
             Heard::Nothing => {}
         }
