@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{Fleet, correspondents, is, on_nodes};
+use super::{Fleet, correspondents, is, on_nodes, until};
 use crate::support::{Actor, next_of};
 
 /// What others have stored is heard of within this, whatever became of Redis.
@@ -39,24 +39,14 @@ fn without_redis_all_is_stored_and_heard_a_little_later() {
         let members = json!({"user_ids": [cleo.id]});
         ann.post(&format!("/v1/conversations/{group}/members"), members).await;
         next_of(&mut cleos, "conversation_created").await;
-        let sent = ann.send(group, "welcome").await;
-        loop {
-            let frame = next_of(&mut cleos, "new_message").await;
-            if frame["message"]["seq"] == sent.seq {
-                break;
-            }
-        }
+        ann.send(group, "welcome").await;
+        until(&mut cleos, "welcome").await;
         fleet.redis.go_on();
         for node in [&one, &other] {
             is(node, "ok").await;
         }
-        let sent = ann.send(group, "after").await;
-        loop {
-            let frame = next_of(&mut bobs, "new_message").await;
-            if frame["message"]["seq"] == sent.seq {
-                break;
-            }
-        }
+        ann.send(group, "after").await;
+        until(&mut bobs, "after").await;
     });
 }
 

@@ -11,7 +11,9 @@ mod three;
 
 use std::{process::Command, time::Duration};
 
+use kith_client::RawSocket;
 use kith_testkit::redis::Redis;
+use serde_json::Value;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -106,6 +108,18 @@ async fn acquaint(ann: &Actor, bob: &Actor) -> Uuid {
     bob.send(chat, "hi").await;
     ann.send(chat, "hi").await;
     chat
+}
+
+/// The next message with this text, and all frames until then.
+async fn until(socket: &mut RawSocket, text: &str) -> (Value, Vec<Value>) {
+    let mut before = Vec::new();
+    loop {
+        let frame = socket.next_json().await.unwrap();
+        if frame["message"]["content"] == text {
+            return (frame, before);
+        }
+        before.push(frame);
+    }
 }
 
 /// Waits until somebody is seen to be there, or not to be.

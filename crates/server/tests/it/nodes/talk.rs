@@ -3,7 +3,7 @@
 use kith_client::{Credential, RawSocket};
 use serde_json::json;
 
-use super::{Fleet, correspondents, on_nodes};
+use super::{Fleet, correspondents, on_nodes, until};
 use crate::support::{Actor, Ask as _, command, eventually, heard, next_of};
 
 #[test]
@@ -54,13 +54,7 @@ fn who_is_removed_on_one_server_hears_nothing_on_another() {
         assert_eq!(ann.delete(&path).await.status, 204);
         ann.send(group, "without him").await;
         // She has heard it: so would he have.
-        next_of(&mut cleos, "new_message").await;
-        loop {
-            let frame = next_of(&mut cleos, "new_message").await;
-            if frame["message"]["content"] == "without him" {
-                break;
-            }
-        }
+        until(&mut cleos, "without him").await;
         let frames = heard(&mut bobs).await;
         assert!(frames.iter().any(|it| it["type"] == "conversation_removed"), "{frames:?}");
         assert!(!frames.iter().any(|it| it["message"]["content"] == "without him"), "{frames:?}");
@@ -68,13 +62,8 @@ fn who_is_removed_on_one_server_hears_nothing_on_another() {
         let members = json!({"user_ids": [bob.id]});
         ann.post(&format!("/v1/conversations/{group}/members"), members).await;
         next_of(&mut bobs, "conversation_created").await;
-        let sent = ann.send(group, "with him").await;
-        loop {
-            let frame = next_of(&mut bobs, "new_message").await;
-            if frame["message"]["seq"] == sent.seq {
-                break;
-            }
-        }
+        ann.send(group, "with him").await;
+        until(&mut bobs, "with him").await;
     });
 }
 

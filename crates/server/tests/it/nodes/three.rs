@@ -1,22 +1,9 @@
 //! Three servers.
 
-use kith_client::RawSocket;
 use serde_json::{Value, json};
 
-use super::{Fleet, acquaint, is_online, on_nodes};
+use super::{Fleet, acquaint, is_online, on_nodes, until};
 use crate::support::{Actor, heard, next_of};
-
-/// The next message with this text, and all frames until then.
-async fn until(socket: &mut RawSocket, text: &str) -> (Value, Vec<Value>) {
-    let mut before = Vec::new();
-    loop {
-        let frame = socket.next_json().await.unwrap();
-        if frame["message"]["content"] == text {
-            return (frame, before);
-        }
-        before.push(frame);
-    }
-}
 
 #[test]
 fn three_servers_are_one() {
