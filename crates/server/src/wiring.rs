@@ -127,6 +127,7 @@ pub(crate) fn services(
             sessions.clone(),
             stores.sessions,
             stores.conversations.clone(),
+            messaging.clone(),
             tasks,
         ),
         sessions,

@@ -9,13 +9,14 @@ use kith_ports::{ConversationStore, SessionStore, Topic};
 use tokio_util::task::TaskTracker;
 
 use super::{Principal, Sessions};
-use crate::{Result, gather::Gather};
+use crate::{Result, gather::Gather, messaging::Messaging};
 
 /// What sockets begin with.
 pub struct Openings {
     sessions: Arc<Sessions>,
     found: Gather<SessionId, Option<Session>>,
     topics: Gather<UserId, Vec<Topic>>,
+    messaging: Messaging,
 }
 
 impl Openings {
@@ -24,6 +25,7 @@ impl Openings {
         sessions: Arc<Sessions>,
         store: Arc<dyn SessionStore>,
         conversations: Arc<dyn ConversationStore>,
+        messaging: Messaging,
         tasks: &TaskTracker,
     ) -> Self {
         let found = Gather::start(tasks, move |ids: Vec<SessionId>| {
@@ -38,7 +40,7 @@ impl Openings {
             let conversations = Arc::clone(&conversations);
             async move { conversations.topics(&members).await }
         });
-        Self { sessions, found, topics }
+        Self { sessions, found, topics, messaging }
     }
 
     /// Who presents this access token, as [`Sessions::authenticate`] has it.
@@ -57,10 +59,15 @@ impl Openings {
 
     /// The groups and channels of one who was authenticated a moment ago and whose session still lives.
     /// Where it ended before its socket was attached, nobody else will say so.
+    ///
+    /// What is stored when they are read has been told when they are here: nothing that was said before
+    /// somebody came in is still on its way to him.
     pub async fn topics(&self, principal: &Principal) -> Result<Vec<Topic>> {
         let found = self.found.ask(principal.session_id);
         self.sessions.look_whether_alive(principal, found).await?;
-        Ok(self.topics.ask(principal.user_id).await?)
+        let topics = self.topics.ask(principal.user_id).await?;
+        self.messaging.fence().await?;
+        Ok(topics)
     }
 
     async fn ensure_alive(&self, principal: &Principal) -> Result<()> {

@@ -1,14 +1,23 @@
-use std::sync::Mutex;
+use std::{pin::pin, sync::Mutex};
 
-use kith_domain::ConversationId;
+use async_trait::async_trait;
+use kith_domain::{ConversationId, event::Event};
 use kith_ports::{
-    MockAccessTokens, MockConversationStore, MockRefreshTokens, MockSessionStore, TokenError, Topic,
+    MockAccessTokens, MockConversationStore, MockMessageStore, MockRefreshTokens, MockSessionStore,
+    TokenError, Topic,
+    log::{Applied, Command, ConversationLog, Rejected},
 };
 use kith_testkit::{FixedClock, SequentialIds};
+use tokio::{sync::Notify, time::timeout};
 use tokio_util::task::TaskTracker;
 
 use super::*;
-use crate::fixtures::{Counts, PlainSeals, Recorder, session, session_id, user};
+use crate::{
+    fixtures::{
+        self, Counts, PlainSeals, Recorder, origin, outgoing, session, session_id, stored, user,
+    },
+    messaging::{LaneOptions, Messaging},
+};
 
 /// Refresh tokens that can be read: `<session>/<generation>`.
 fn refresh_tokens() -> MockRefreshTokens {
@@ -201,7 +210,7 @@ async fn a_ticket_is_good_once_and_not_after_its_session() {
     let mut store = at_generation(1);
     store.expect_revoke().returning(|_, _, _| Ok(true));
     let (sessions, _, clock) = over(store);
-    let (sessions, openings) = opening(sessions);
+    let (sessions, openings) = opening(sessions, messaging(Gated::default(), Recorder::new()));
     let principal = openings.authenticate("good").await.unwrap();
     let ticket = sessions.ticket(principal);
     assert_eq!(openings.redeem(&ticket).await.unwrap(), principal);
@@ -217,7 +226,7 @@ async fn a_ticket_is_good_once_and_not_after_its_session() {
 }
 
 /// Sockets over a store that has the session 1.
-fn opening(sessions: Sessions) -> (Arc<Sessions>, Openings) {
+fn opening(sessions: Sessions, messaging: Messaging) -> (Arc<Sessions>, Openings) {
     let mut conversations = MockConversationStore::new();
     let mut store = MockSessionStore::new();
     store.expect_find_all().returning(|asked| {
@@ -228,14 +237,46 @@ fn opening(sessions: Sessions) -> (Arc<Sessions>, Openings) {
         let topic = Topic { conversation_id, member_epoch: 1, version: 1, last_seq: 1 };
         Ok(vec![vec![topic]; of.len()])
     });
-    let sessions = Arc::new(sessions);
-    let openings = Openings::start(
-        sessions.clone(),
-        Arc::new(store),
-        Arc::new(conversations),
-        &TaskTracker::new(),
-    );
+    let (sessions, tasks) = (Arc::new(sessions), TaskTracker::new());
+    let store = Arc::new(store);
+    let openings =
+        Openings::start(sessions.clone(), store, Arc::new(conversations), messaging, &tasks);
     (sessions, openings)
+}
+
+/// A log that waits to be let go.
+#[derive(Clone, Default)]
+struct Gated(Arc<Notify>);
+
+#[async_trait]
+impl ConversationLog for Gated {
+    async fn apply(
+        &self,
+        batch: Arc<[Command]>,
+    ) -> StoreResult<Vec<std::result::Result<Applied, Rejected>>> {
+        self.0.notified().await;
+        Ok(batch.iter().zip(1..).map(|(command, seq)| Ok(stored(command, seq))).collect())
+    }
+}
+
+fn messaging(log: Gated, bus: Arc<Recorder>) -> Messaging {
+    let (messages, conversations) = (MockMessageStore::new(), MockConversationStore::new());
+    fixtures::messaging(log, messages, conversations, bus, LaneOptions::default())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_stored_is_told_before_a_socket_listens() {
+    let (sessions, ..) = over(MockSessionStore::new());
+    let (log, bus) = (Gated::default(), Recorder::new());
+    let messaging = messaging(log.clone(), bus.clone());
+    let (_, openings) = opening(sessions, messaging.clone());
+    let principal = openings.authenticate("good").await.unwrap();
+    messaging.submit(user(2), outgoing("before he came"), origin(1)).unwrap();
+    let mut topics = pin!(openings.topics(&principal));
+    assert!(timeout(Duration::from_secs(1), &mut topics).await.is_err());
+    log.0.notify_one();
+    topics.await.unwrap();
+    assert!(matches!(&bus.take()[..], [Dispatch::Event { event: Event::MessageSent(_), .. }]));
 }
 
 #[tokio::test]
@@ -243,10 +284,10 @@ async fn a_socket_begins_with_what_a_living_session_may_hear() {
     let mut store = MockSessionStore::new();
     store.expect_revoke().returning(|_, _, _| Ok(true));
     let (sessions, ..) = over(store);
-    let (sessions, openings) = opening(sessions);
+    let (sessions, openings) = opening(sessions, messaging(Gated::default(), Recorder::new()));
     assert_eq!(openings.authenticate("old").await.unwrap_err().code(), Some(Code::Unauthenticated));
     let principal = openings.authenticate("good").await.unwrap();
-    let others = (2..100).map(|n| Principal { session_id: session_id(n), ..principal });
+    let others = (2..5).map(|n| Principal { session_id: session_id(n), ..principal });
     assert_eq!(openings.topics(&principal).await.unwrap().len(), 1);
     // Of nobody else is there a session.
     for other in others {
