@@ -11,7 +11,7 @@ use kith_domain::{
     ConnectionId, ConversationId, UserId,
     conversation::{Head, Kind, Version},
     event::{Audience, Event},
-    message::{Body, Message, MessageKind},
+    message::Message,
 };
 use kith_ports::{
     Tally as _, Topic,
@@ -23,9 +23,7 @@ use kith_ports::{
 };
 use kith_realtime::{Cluster, ClusterOptions, HubOptions};
 use kith_testkit::{
-    build::{
-        at, client_message_id, content, conversation_id, message_id, room, session_id, user_id,
-    },
+    build::{self, conversation_id, room, session_id, user_id},
     redis::{Redis, RedisCluster},
 };
 use rstest::rstest;
@@ -272,22 +270,7 @@ fn group() -> ConversationId {
 }
 
 fn message(version: Version) -> Arc<Message> {
-    Arc::new(Message {
-        id: message_id(version.unsigned_abs()),
-        conversation_id: group(),
-        seq: version,
-        version,
-        sender_id: user_id(1),
-        client_message_id: client_message_id("c"),
-        body: Body::Said { kind: MessageKind::Text, content: Some(content("hi")) },
-        reply_to: None,
-        mentions: Vec::new(),
-        reactions: Vec::new(),
-        created_at: at(0),
-        edited_at: None,
-        deleted_at: None,
-        pinned_at: None,
-    })
+    Arc::new(build::message(group(), version, user_id(1)))
 }
 
 fn sent(version: Version) -> Dispatch {

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use kith_domain::{
     ConversationId, MessageId, SessionId, Timestamp, UserId,
-    conversation::{Conversation, Kind, Posting},
+    conversation::{Conversation, Kind, Posting, Seq},
     group::{MemberChange, Role},
-    message::{Digest, MessageKind},
+    message::{Body, Digest, Message, MessageKind},
     session::{Device, Session},
     text::{ClientMessageId, Content, Email, Emoji, Name, Username},
     user::{Privacy, User},
@@ -176,6 +176,27 @@ pub fn create(conversation: Conversation, others: &[UserId]) -> Command {
 pub fn members(by: UserId, changes: &[MemberChange], n: u64, member_epoch: i64) -> Change {
     let changes = changes.iter().copied().zip((n..).map(note_id)).collect();
     Change::Members { by, changes, member_epoch }
+}
+
+/// The `seq`th message of a conversation, which says `hi`, as it was stored: its change has the same
+/// number.
+pub fn message(conversation_id: ConversationId, seq: Seq, sender_id: UserId) -> Message {
+    Message {
+        id: message_id(seq.unsigned_abs()),
+        conversation_id,
+        seq,
+        version: seq,
+        sender_id,
+        client_message_id: client_message_id("c"),
+        body: Body::Said { kind: MessageKind::Text, content: Some(content("hi")) },
+        reply_to: None,
+        mentions: Vec::new(),
+        reactions: Vec::new(),
+        created_at: at(0),
+        edited_at: None,
+        deleted_at: None,
+        pinned_at: None,
+    }
 }
 
 /// The command that opens the direct chat of two, at `at(1)`.

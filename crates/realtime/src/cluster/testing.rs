@@ -6,10 +6,10 @@ use kith_domain::{
     ConversationId, UserId,
     conversation::{Seq, Version},
     event::{Audience, Event},
-    message::{Body, Message, MessageKind},
+    message::Message,
 };
 use kith_ports::live::Dispatch;
-use kith_testkit::build::{at, client_message_id, content, conversation_id, message_id, user_id};
+use kith_testkit::build::{self, conversation_id, user_id};
 
 use super::parcel::{Parcel, pack};
 use crate::shard::Delivery;
@@ -20,22 +20,7 @@ pub(super) fn group() -> ConversationId {
 
 /// A message with this number, whose change has this version.
 pub(super) fn message(seq: Seq, version: Version) -> Arc<Message> {
-    Arc::new(Message {
-        id: message_id(seq.unsigned_abs()),
-        conversation_id: group(),
-        seq,
-        version,
-        sender_id: user_id(1),
-        client_message_id: client_message_id("c"),
-        body: Body::Said { kind: MessageKind::Text, content: Some(content("hi")) },
-        reply_to: None,
-        mentions: Vec::new(),
-        reactions: Vec::new(),
-        created_at: at(0),
-        edited_at: None,
-        deleted_at: None,
-        pinned_at: None,
-    })
+    Arc::new(Message { version, ..build::message(group(), seq, user_id(1)) })
 }
 
 pub(super) fn sent(version: Version) -> Dispatch {

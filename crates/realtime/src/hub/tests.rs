@@ -4,12 +4,10 @@ use kith_domain::{
     ConnectionId, ConversationId, Refusal, SessionId, UserId,
     event::{Audience, Event},
     group::Role,
-    message::{Body, Message, MessageKind},
+    message::Message,
 };
 use kith_ports::live::{CloseReason, Origin, Reply, TopicChange};
-use kith_testkit::build::{
-    at, client_message_id, content, conversation_id, message_id, session_id, user_id,
-};
+use kith_testkit::build::{self, at, conversation_id, session_id, user_id};
 use uuid::Uuid;
 
 use super::*;
@@ -134,20 +132,8 @@ fn group() -> ConversationId {
 
 fn message(seq: i64) -> Event {
     Event::MessageSent(Arc::new(Message {
-        id: message_id(seq.unsigned_abs()),
-        conversation_id: group(),
-        seq,
         version: seq + 1,
-        sender_id: user_id(1),
-        client_message_id: client_message_id("c"),
-        body: Body::Said { kind: MessageKind::Text, content: Some(content("hi")) },
-        reply_to: None,
-        mentions: Vec::new(),
-        reactions: Vec::new(),
-        created_at: at(0),
-        edited_at: None,
-        deleted_at: None,
-        pinned_at: None,
+        ..build::message(group(), seq, user_id(1))
     }))
 }
 
