@@ -7,7 +7,7 @@
 use std::{
     collections::HashSet,
     sync::{
-        Arc, RwLock,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -110,7 +110,8 @@ pub struct SharedBoard {
     connected: Arc<AtomicBool>,
     /// Its name has been held, or something may be wrong under it: it comes anew under another.
     has_come: AtomicBool,
-    /// Somebody came or went, and Redis did not take it.
+    /// Redis may not hold what is so: this node has not come yet, its lease was lost, or somebody came or
+    /// went and Redis did not take it.
     doubtful: AtomicBool,
     lease: Duration,
     tell: mpsc::Sender<Vec<Found>>,
@@ -141,7 +142,7 @@ impl SharedBoard {
             node: RwLock::new(name()),
             connected,
             has_come: AtomicBool::new(false),
-            doubtful: AtomicBool::new(false),
+            doubtful: AtomicBool::new(true),
             lease,
             tell,
             found: Mutex::new(found),
@@ -154,49 +155,63 @@ impl SharedBoard {
         }
     }
 
-    /// Holds this node's lease, and buries the dead. It never ends by itself.
-    pub(super) async fn hold(&self, arrivals: mpsc::WeakSender<Arrival>) {
+    /// Holds this node's lease, and says each time when there is time for the rest. It never ends by
+    /// itself, and waits for nothing but Redis.
+    pub(super) async fn hold(&self, arrivals: mpsc::WeakSender<Arrival>, turns: mpsc::Sender<()>) {
         let mut ticks = tokio::time::interval(self.lease / 3);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // Since when the lease has been held without a break.
-        let mut held_since = None;
         let mut last = Instant::now();
         loop {
             ticks.tick().await;
             let now = Instant::now();
-            if now.duration_since(last) > self.lease {
-                // This process stood still. What its sockets were told, and who is behind them, is
-                // not known any more: whoever lives comes back.
+            let stood_still = now.duration_since(last) > self.lease;
+            last = now;
+            if stood_still {
+                // What its sockets were told, and who is behind them, is not known any more: whoever
+                // lives comes back.
                 warn!("this node stood still; its sockets are let go");
                 if let Some(arrivals) = arrivals.upgrade() {
                     let _ = arrivals.send(Arrival::Lost).await;
                 }
-                // Others have been told that nobody is here, even before its first lease.
+                // Others have been told that nobody is here, even before its first lease. Until they
+                // are gone nobody is said to be.
                 self.has_changed_unseen();
-                held_since = None;
-                last = now;
-                // Until they are gone nobody is said to be here.
                 continue;
             }
-            last = now;
-            if !self.connected.load(Ordering::Relaxed) {
-                held_since = None;
+            if !self.is_connected() {
+                self.doubtful.store(true, Ordering::Relaxed);
                 continue;
             }
-            if self.doubtful.swap(false, Ordering::Relaxed) {
-                held_since = None;
-            }
-            let since = match self.renew(held_since).await {
-                Ok(since) => since,
+            match self.prolong(&self.node(), !self.has_come.load(Ordering::Relaxed)).await {
+                Ok(true) => {}
+                Ok(false) => self.doubtful.store(true, Ordering::Relaxed),
                 Err(error) => {
                     debug!(%error, "the lease of this node was not renewed");
-                    held_since = None;
+                    self.doubtful.store(true, Ordering::Relaxed);
                     continue;
                 }
-            };
-            held_since = Some(since);
+            }
+            // It may have to do yet, since the last time.
+            let _ = turns.try_send(());
+        }
+    }
+
+    /// Brings the board in line with what is so, and buries the dead, at each turn. May take as long as
+    /// those take who tell of it.
+    pub(super) async fn tend(&self, mut turns: mpsc::Receiver<()>) {
+        // Since when the lease has been held without a break.
+        let mut held_since = Instant::now();
+        while turns.recv().await.is_some() {
+            if self.doubtful.swap(false, Ordering::Relaxed) {
+                if let Err(error) = self.come_anew().await {
+                    debug!(%error, "this node is not on the board");
+                    self.doubtful.store(true, Ordering::Relaxed);
+                    continue;
+                }
+                held_since = Instant::now();
+            }
             // After a break of Redis all others need a moment to renew theirs.
-            if since.elapsed() > self.lease
+            if held_since.elapsed() > self.lease
                 && let Err(error) = self.bury().await
             {
                 debug!(%error, "the dead were not buried");
@@ -228,43 +243,48 @@ impl SharedBoard {
     }
 
     fn node(&self) -> Arc<str> {
-        self.node.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.node.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Renews the lease. Where it was lost, or may have been, this node comes anew, with all who are on
-    /// it now. Since when it is held.
-    async fn renew(&self, held_since: Option<Instant>) -> RedisResult<Instant> {
-        let was_buried = !self.prolong(false).await?;
-        match held_since {
-            Some(since) if !was_buried => return Ok(since),
-            Some(_) => info!("this node was taken off the board; it comes anew"),
-            None => {}
-        }
+    /// The lease was lost, or something may be wrong under this node's name: it comes anew, with all
+    /// who are on it now.
+    async fn come_anew(&self) -> RedisResult<()> {
         // The first time, it comes under the name that it has.
-        let old = self.has_come.swap(true, Ordering::Relaxed).then(|| {
-            let node = &mut *self.node.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-            std::mem::replace(node, name())
-        });
-        self.prolong(true).await?;
+        let old = if self.has_come.swap(true, Ordering::Relaxed) {
+            info!("this node comes anew to the board");
+            let new = name();
+            self.prolong(&new, true).await?;
+            let node = &mut *self.node.write().unwrap_or_else(PoisonError::into_inner);
+            Some(std::mem::replace(node, new))
+        } else {
+            None
+        };
         let people: Vec<UserId> = self.here.all();
         for step in people.chunks(STEP) {
             let news = self.come(step).await?;
-            if old.is_some() {
-                // Others have been told that they are away, or not that they came.
-                let here = news.iter().filter_map(|it| person(it)).map(Found::Here);
-                self.tell(here.collect()).await;
+            let mut here = Vec::new();
+            for (user, is_here) in step.iter().zip(self.here.online(step).await) {
+                if !is_here {
+                    // He went before he had come under this name.
+                    self.take_off(*user).await;
+                } else if old.is_some() && news.contains(&user.as_uuid().as_bytes()[..]) {
+                    // Others have been told that he is away, or not that he came.
+                    here.push(Found::Here(*user));
+                }
             }
+            self.tell(here).await;
         }
         // Whoever was here under the old name, and is not any more, is told to be away.
-        if let Some(old) = old {
-            self.expire(&old).await?;
+        match old {
+            Some(old) => self.expire(&old).await,
+            None => Ok(()),
         }
-        Ok(Instant::now())
     }
 
-    async fn prolong(&self, anew: bool) -> RedisResult<bool> {
+    /// Renews the lease of a node. Whether it has one: with `anew` in any case.
+    async fn prolong(&self, node: &str, anew: bool) -> RedisResult<bool> {
         let mut renew = self.scripts.renew.key(NODES);
-        renew.arg(&*self.node()).arg(self.lease_ms()).arg(u8::from(anew));
+        renew.arg(node).arg(self.lease_ms()).arg(u8::from(anew));
         renew.invoke_async(&mut self.redis()?).await
     }
 
@@ -285,6 +305,16 @@ impl SharedBoard {
         let mut depart = self.scripts.depart.key(NODES);
         depart.key(ONLINE).key(format!("{HERE}{node}")).arg(&*node).arg(user.as_uuid().as_bytes());
         depart.invoke_async(&mut self.redis()?).await
+    }
+
+    /// Takes a person off who went from here. Whether he is on no node any more.
+    async fn take_off(&self, user: UserId) -> bool {
+        let away = self.doubt(self.go(user).await).unwrap_or(true);
+        // Whoever came back meanwhile may have been taken off after he came.
+        if self.here.online(&[user]).await == [true] {
+            self.doubt(self.come(&[user]).await);
+        }
+        away
     }
 
     async fn bury(&self) -> RedisResult<()> {
@@ -372,12 +402,7 @@ impl PresenceBoard for SharedBoard {
         if self.is_cut_off() {
             return true;
         }
-        let away = self.doubt(self.go(user).await).unwrap_or(true);
-        // Whoever came back meanwhile may have been taken off after he came.
-        if self.here.online(&[user]).await == [true] {
-            self.doubt(self.come(&[user]).await);
-        }
-        away
+        self.take_off(user).await
     }
 
     async fn online(&self, users: &[UserId]) -> Vec<bool> {

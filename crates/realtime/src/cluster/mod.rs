@@ -135,10 +135,15 @@ impl Cluster {
         link.start(redis.clone(), redis.commands()?, wishes, to_send, tasks, stop);
         let dispatcher = Dispatcher::new(Arc::clone(&hub), Arc::clone(&interest), tail.clone());
         tasks.spawn(dispatcher.run(arrived));
+        let (turns, taken) = mpsc::channel(1);
+        tasks.spawn({
+            let (board, stop) = (Arc::clone(&board), stop.clone());
+            async move { stop.run_until_cancelled(board.tend(taken)).await }
+        });
         tasks.spawn({
             let (board, stop, arrivals) = (Arc::clone(&board), stop.clone(), arrivals.downgrade());
             async move {
-                stop.run_until_cancelled(board.hold(arrivals)).await;
+                stop.run_until_cancelled(board.hold(arrivals, turns)).await;
                 board.give_up().await;
             }
         });
