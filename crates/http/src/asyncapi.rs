@@ -214,7 +214,10 @@ fn with_parameter(mut channel: Value) -> Value {
 /// Why a socket is closed.
 fn closing() -> String {
     let codes = [
-        (close::RESTART, "the server restarts; the reason says `retry_after_ms=N`"),
+        (
+            close::RESTART,
+            "the server restarts, or may have missed events; the reason says `retry_after_ms=N`",
+        ),
         (close::OVERLOADED, "the server has more than it can take"),
         (close::BAD_FRAMES, "a binary frame, or ten unreadable frames in a row"),
         (close::SIGNED_OUT, "signed out, or the token ended"),

@@ -112,6 +112,8 @@ pub enum CloseReason {
     SignedOut,
     /// The reader cannot keep up.
     TooSlow,
+    /// Nobody knows what it was not told: its person comes back, and reads it anew.
+    Missed,
     /// The person is no more in the one conversation that the socket carries.
     RightLost,
 }

@@ -21,7 +21,7 @@ pub const BEARER_PREFIX: &str = "bearer.";
 
 /// Why a socket was closed, where RFC 6455 has no number for it.
 pub mod close {
-    /// The server restarts; the reason says `retry_after_ms=N`.
+    /// The server restarts, or may have missed events; the reason says `retry_after_ms=N`.
     pub const RESTART: u16 = 1012;
     /// The server has more than it can take.
     pub const OVERLOADED: u16 = 1013;
@@ -245,7 +245,7 @@ pub enum ServerFrame {
         /// When.
         expires_at: Time,
     },
-    /// The server may have missed events: call `sync`.
+    /// The server may have missed events, and closes the socket: come back and `sync`.
     Resync {},
 }
 

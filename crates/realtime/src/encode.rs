@@ -146,11 +146,6 @@ pub(crate) fn reply(origin: &Origin, reply: Reply) -> Option<ByteString> {
     })
 }
 
-/// The frame that says that something may have been missed.
-pub(crate) fn resync() -> ByteString {
-    frame(&ServerFrame::Resync {})
-}
-
 fn frame(frame: &ServerFrame) -> ByteString {
     // Frames hold strings, numbers and lists: nothing that JSON cannot say.
     serde_json::to_string(frame).unwrap_or_default().into()

@@ -16,13 +16,11 @@ use smallvec::SmallVec;
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
-use crate::{
-    cluster::{Channel, Interest},
-    encode,
-};
+use crate::cluster::{Channel, Interest};
 
-/// After so many frames a worker lets its sockets write.
-const BREATHE: usize = 256;
+/// After so many deliveries, each of which is at most one frame for a socket, or so many frames in all, a
+/// worker lets its sockets write. Frames that meet in a queue are written together.
+const BREATHE: (usize, usize) = (256, 4_096);
 
 /// Something to deliver, encoded.
 #[derive(Debug)]
@@ -73,14 +71,36 @@ pub(crate) enum Control {
     Detach(Socket),
 }
 
+/// Sockets whose topics are being read: what is read may be older than what is told here.
+type Opening = HashMap<ConnectionId, Socket>;
+
 /// A person with sockets here.
 #[derive(Debug, Default)]
 struct Person {
     sockets: SmallVec<[Attached; 2]>,
     /// The topics he is in, for taking him out of them when he goes.
     topics: HashSet<ConversationId>,
-    /// Comings and goings since he was attached, which win over what is read for him.
+    /// Comings and goings while his topics are read, which win over what is read.
     overtaken: HashMap<ConversationId, i64>,
+}
+
+impl Person {
+    fn overtake(&mut self, id: ConversationId, epoch: i64, opening: &Opening) {
+        if self.is_among(opening) {
+            self.overtaken.insert(id, epoch);
+        }
+    }
+
+    /// Forgets what has been overtaken where nothing is read for him any more.
+    fn end_opening(&mut self, opening: &Opening) {
+        if !self.overtaken.is_empty() && !self.is_among(opening) {
+            self.overtaken = HashMap::new();
+        }
+    }
+
+    fn is_among(&self, opening: &Opening) -> bool {
+        self.sockets.iter().any(|it| opening.contains_key(&it.socket.connection))
+    }
 }
 
 #[derive(Debug)]
@@ -96,10 +116,11 @@ pub(crate) struct Shard {
     interest: Option<Arc<Interest>>,
     people: HashMap<UserId, Person>,
     owners: HashMap<ConnectionId, UserId>,
-    /// Sockets whose topics are being read: what is read may be older than what is told here.
-    opening: HashMap<ConnectionId, Socket>,
+    opening: Opening,
     topics: HashMap<ConversationId, HashSet<UserId>>,
-    delivered: usize,
+    /// Since its sockets were let write.
+    deliveries: usize,
+    frames: usize,
 }
 
 impl Shard {
@@ -111,7 +132,8 @@ impl Shard {
             owners: HashMap::new(),
             opening: HashMap::new(),
             topics: HashMap::new(),
-            delivered: 0,
+            deliveries: 0,
+            frames: 0,
         }
     }
 
@@ -148,8 +170,9 @@ impl Shard {
     async fn deliver_all(&mut self, batch: &[Delivery]) {
         for delivery in batch {
             self.deliver(delivery);
-            if self.delivered >= BREATHE {
-                self.delivered = 0;
+            self.deliveries += 1;
+            if self.deliveries >= BREATHE.0 || self.frames >= BREATHE.1 {
+                (self.deliveries, self.frames) = (0, 0);
                 tokio::task::yield_now().await;
             }
         }
@@ -193,17 +216,9 @@ impl Shard {
                 self.end(*user_id, |socket| socket.session_id == *session_id, *reason);
             }
             Delivery::LetGo => {
-                let frame = encode::resync();
-                let people = self.people.values().flat_map(|person| &person.sockets);
-                let sockets: Vec<Socket> = people
-                    .map(|attached| {
-                        // Where there is no room for it, the queue ends without it.
-                        let _ = attached.queue.try_send(Outgoing::Frame(frame.clone()));
-                        attached.socket
-                    })
-                    .collect();
-                for socket in &sockets {
-                    self.detach(socket);
+                let people: Vec<UserId> = self.people.keys().copied().collect();
+                for user in people {
+                    self.end(user, |_| true, CloseReason::Missed);
                 }
             }
         }
@@ -214,7 +229,7 @@ impl Shard {
             TopicChange::Join(users) => {
                 for user in users {
                     if let Some(person) = self.people.get_mut(user) {
-                        person.overtaken.insert(id, epoch);
+                        person.overtake(id, epoch, &self.opening);
                         person.topics.insert(id);
                         self.enter(id, *user);
                     }
@@ -223,7 +238,7 @@ impl Shard {
             TopicChange::Leave(users) => {
                 for user in users {
                     if let Some(person) = self.people.get_mut(user) {
-                        person.overtaken.insert(id, epoch);
+                        person.overtake(id, epoch, &self.opening);
                         person.topics.remove(&id);
                         self.leave(id, *user);
                     }
@@ -231,19 +246,22 @@ impl Shard {
                 }
             }
             TopicChange::Doubtful => {
-                let listeners = self.empty(id);
-                let mut sockets: Vec<Socket> = self.opening.values().copied().collect();
-                for user in listeners {
+                warn!(conversation = %id, "its listeners must read it anew");
+                for user in self.empty(id) {
                     if let Some(person) = self.people.get_mut(&user) {
                         // He stays known by sockets that carry another conversation.
                         person.topics.remove(&id);
-                        sockets.extend(person.sockets.iter().map(|attached| attached.socket));
+                        self.end(
+                            user,
+                            |it| it.only.is_none_or(|only| only == id),
+                            CloseReason::Missed,
+                        );
                     }
                 }
-                sockets.retain(|socket| socket.only.is_none_or(|only| only == id));
-                warn!(conversation = %id, sockets = sockets.len(), "its listeners must read it anew");
-                for socket in &sockets {
-                    self.detach(socket);
+                let opening: Vec<Socket> = self.opening.values().copied().collect();
+                for socket in opening.iter().filter(|it| it.only.is_none_or(|only| only == id)) {
+                    let one = socket.connection;
+                    self.end(socket.user_id, |it| it.connection == one, CloseReason::Missed);
                 }
             }
             TopicChange::Dissolve => {
@@ -251,7 +269,7 @@ impl Shard {
                 users.extend(self.opening.values().map(|socket| socket.user_id));
                 for user in users {
                     if let Some(person) = self.people.get_mut(&user) {
-                        person.overtaken.insert(id, epoch);
+                        person.overtake(id, epoch, &self.opening);
                         person.topics.remove(&id);
                     }
                     self.end(user, |socket| socket.only == Some(id), CloseReason::RightLost);
@@ -305,6 +323,7 @@ impl Shard {
         }
         // Direct chats have no topic, and nobody leaves them.
         let lost = socket.only.filter(|id| !id.is_direct() && !person.topics.contains(id));
+        person.end_opening(&self.opening);
         for id in entered {
             self.enter(id, socket.user_id);
         }
@@ -318,9 +337,9 @@ impl Shard {
         self.owners.remove(&socket.connection);
         self.opening.remove(&socket.connection);
         let Entry::Occupied(mut person) = self.people.entry(socket.user_id) else { return };
-        let sockets = &mut person.get_mut().sockets;
-        sockets.retain(|attached| attached.socket.connection != socket.connection);
-        if sockets.is_empty() {
+        person.get_mut().sockets.retain(|it| it.socket.connection != socket.connection);
+        person.get_mut().end_opening(&self.opening);
+        if person.get().sockets.is_empty() {
             for id in person.remove().topics {
                 self.leave(id, socket.user_id);
             }
@@ -387,7 +406,7 @@ impl Shard {
     /// Counts what was delivered and lets go of sockets whose queue is full. Their drivers see the
     /// queue end without a last word, which means [`CloseReason::TooSlow`].
     fn settle(&mut self, told: &Told) {
-        self.delivered += told.frames;
+        self.frames += told.frames;
         for socket in &told.slow {
             warn!(connection = %socket.connection, user = %socket.user_id, "a socket cannot keep up");
             self.detach(socket);

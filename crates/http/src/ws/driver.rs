@@ -18,7 +18,7 @@ use tracing::info;
 use super::{
     commands::{self, Finished},
     guard::TooBig,
-    peer::{End, Peer, broken, ended, failed},
+    peer::{End, Peer, broken, come_back, ended, failed},
     session::{Effect, Scope, Session, refusal},
     typist::{Stroke, Typist},
 };
@@ -213,7 +213,7 @@ impl Driver {
             let mut last = outgoing;
             loop {
                 match last {
-                    Some(Outgoing::Close(reason)) => return Err(ended(reason)),
+                    Some(Outgoing::Close(reason)) => return Err(self.let_go(reason).await),
                     Some(_) => last = queue.try_recv().ok(),
                     None => return Err(ended(live::CloseReason::TooSlow)),
                 }
@@ -225,9 +225,18 @@ impl Driver {
                 self.unanswered = self.unanswered.saturating_sub(1);
                 self.peer.say(frame).await
             }
-            Some(Outgoing::Close(reason)) => Err(ended(reason)),
+            Some(Outgoing::Close(reason)) => Err(self.let_go(reason).await),
             None => Err(End::Gone),
         }
+    }
+
+    async fn let_go(&mut self, reason: live::CloseReason) -> End {
+        if reason == live::CloseReason::Missed
+            && let Err(end) = self.peer.tell(&ServerFrame::Resync {}).await
+        {
+            return end;
+        }
+        ended(reason)
     }
 
     fn finish(
@@ -396,7 +405,6 @@ impl Driver {
                 return end;
             }
         }
-        let retry_after = 500 + rand::random_range(0..2_000);
-        End::Close(close::RESTART, format!("retry_after_ms={retry_after}"))
+        come_back()
     }
 }

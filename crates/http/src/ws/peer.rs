@@ -83,7 +83,14 @@ pub(super) fn ended(reason: live::CloseReason) -> End {
         live::CloseReason::SignedOut => End::because(close::SIGNED_OUT, "signed out"),
         live::CloseReason::TooSlow => End::because(close::TOO_SLOW, "slow reader"),
         live::CloseReason::RightLost => End::because(close::RIGHT_LOST, "right lost"),
+        live::CloseReason::Missed => come_back(),
     }
+}
+
+/// Many go at once, and come back at different moments.
+pub(super) fn come_back() -> End {
+    let retry_after = 500 + rand::random_range(0..2_000);
+    End::Close(close::RESTART, format!("retry_after_ms={retry_after}"))
 }
 
 pub(super) fn failed(problem: &Problem) -> End {

@@ -67,6 +67,7 @@ enum Reason {
     SignedOut,
     TooSlow,
     RightLost,
+    Missed,
 }
 
 /// Encodes a parcel, once for all its channels.
@@ -128,6 +129,7 @@ fn item(delivery: &Delivery, together: bool) -> Option<Item<'_>> {
                 CloseReason::SignedOut => Reason::SignedOut,
                 CloseReason::TooSlow => Reason::TooSlow,
                 CloseReason::RightLost => Reason::RightLost,
+                CloseReason::Missed => Reason::Missed,
             },
         },
         // Sockets of this node alone wait for answers.
@@ -170,6 +172,7 @@ fn delivery(item: Item<'_>, listener: Option<UserId>) -> Option<Delivery> {
                 Reason::SignedOut => CloseReason::SignedOut,
                 Reason::TooSlow => CloseReason::TooSlow,
                 Reason::RightLost => CloseReason::RightLost,
+                Reason::Missed => CloseReason::Missed,
             },
         },
     })

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Fleet, correspondents, is, on_nodes, until};
 use crate::support::{Actor, next_of};
@@ -86,7 +86,15 @@ fn a_server_that_stood_still_brings_no_ghosts_back() {
         let sent = ann.send(chat, "while it stood still").await;
         other.go_on();
         // Its sockets are let go, whoever is behind them. Who lives comes back, and misses nothing.
-        while bobs.next_json().await.is_ok() {}
+        let mut last = Value::Null;
+        let end = loop {
+            match bobs.next_json().await {
+                Ok(frame) => last = frame,
+                Err(end) => break end,
+            }
+        };
+        assert_eq!(last["type"], "resync");
+        assert!(matches!(end, kith_client::Error::Closed { code: 1012, .. }), "{end}");
         let seen = ann.get(&format!("/v1/users/{}", bob.id)).await;
         assert_eq!(seen.json["online"], false);
         assert!(bob.texts(chat).await.contains(&sent.content.unwrap()));
