@@ -44,9 +44,41 @@ const stamps = new WeakMap();
 /** What an element would be made anew for, in one string. @param {...unknown} parts */
 export const stamp = (...parts) => parts.join("\u0000");
 
+/** Where a press has begun that is not over. @type {Node | null} */
+let pressed = null;
+/** What is to be done after it. @type {Map<Element, () => void>} */
+const postponed = new Map();
+const release = () => {
+  pressed = null;
+  const works = [...postponed.values()];
+  postponed.clear();
+  for (const work of works) work();
+};
+addEventListener(
+  "pointerdown",
+  ({ target, button }) => (pressed = button ? null : /** @type {Node} */ (target)),
+  true,
+);
+addEventListener("click", () => (pressed = null), true);
+for (const end of ["pointerup", "pointercancel", "contextmenu"]) {
+  // The click comes between.
+  addEventListener(end, () => setTimeout(release), true);
+}
+
+/**
+ * Says whether something in an element is being pressed: if it were made anew meanwhile, the press would
+ * be lost. What is to be done is done once that is over.
+ * @param {Element} element @param {() => void} work
+ */
+export function isPressed(element, work) {
+  const is = element.contains(pressed);
+  if (is) postponed.set(element, work);
+  return is;
+}
+
 /** Fills an element where it would look different. @param {HTMLElement} element @param {string} mark @param {() => Child} make */
 export function refill(element, mark, make) {
-  if (stamps.get(element) === mark) return;
+  if (isPressed(element, () => refill(element, mark, make)) || stamps.get(element) === mark) return;
   stamps.set(element, mark);
   keepFocus(element, () => {
     fill(element, make());

@@ -3,7 +3,7 @@
 import { written } from "../core/draft.js";
 import { inbox, isMuted } from "../core/timeline.js";
 import { api } from "../net/api.js";
-import { attempt, every, fill, h, icon, iconButton, keyed, reason, refill, stamp } from "./dom.js";
+import { attempt, every, fill, h, icon, iconButton, isPressed, keyed, reason, refill, stamp } from "./dom.js";
 import { empty, row } from "./forms.js";
 import { brief, counted, language, unreadCount } from "./format.js";
 import { avatar, isOnline, nameOf, noteOf, pictureOf, subtitleOf, titleOf, typingLine } from "./people.js";
@@ -64,6 +64,7 @@ export class Inbox {
   }
 
   render() {
+    if (isPressed(this.element, () => this.render())) return;
     const { me, conversations, typing } = this.client.store;
     if (me) refill(this.me, me.display_name, () => avatar(me.id, me.display_name));
     const all = inbox(conversations.values());

@@ -5,7 +5,7 @@
  */
 
 import { rows } from "../core/timeline.js";
-import { every, h, iconButton, keyed } from "./dom.js";
+import { every, h, iconButton, isPressed, keyed } from "./dom.js";
 import { day, language, unreadCount } from "./format.js";
 import { messageRow, outgoingRow, showStatus, stampOf } from "./message.js";
 import { noteOf } from "./people.js";
@@ -68,7 +68,7 @@ export class Timeline {
 
   render() {
     const { room, client, id, readSeq } = this.view;
-    if (!room || this.closed) return;
+    if (!room || this.closed || isPressed(this.list, () => this.render())) return;
     const anchor = this.following ? null : this.#anchor();
     // What came in above is shown at once, so that there is room to put things back where they were.
     if (!this.following && this.from && this.scroller.scrollTop < MARGIN) this.#reach(-STEP);
