@@ -189,8 +189,11 @@ interface Draft {
 /** What of the store has changed. */
 type Topic = "list" | "people" | "me" | "blocks" | `room:${string}` | `typing:${string}`;
 
-/** What the server should be asked or told: to sync again, what changed in a room, what has arrived. */
-type Wish = { want: "sync" } | { want: "changes" | "delivered"; conversation: string };
+/** What the server should be asked or told: to sync again, what changed in a room, what has arrived, who somebody is now. */
+type Wish =
+  | { want: "sync" }
+  | { want: "changes" | "delivered"; conversation: string }
+  | { want: "person"; user: string };
 
 /** How far somebody has come in a conversation. */
 interface Mark {

@@ -18,7 +18,7 @@ export class Store {
     this.conversations = new Map();
     /** @type {Map<string, Profile>} */
     this.people = new Map();
-    /** Those of whom only what was kept is known: they may be called otherwise by now. @type {Set<string>} */
+    /** Those who may be called otherwise by now, as when only what was kept is known of them. @type {Set<string>} */
     this.old = new Set();
     /** @type {Map<string, {online: boolean | null, last_seen: string | null}>} */
     this.presence = new Map();
@@ -141,6 +141,12 @@ export class Store {
     if (online !== undefined && online !== null) {
       this.presence.set(profile.id, { online, last_seen: last_seen ?? null });
     }
+    this.touch("people");
+  }
+
+  /** What is known of somebody may be no longer so. @param {string} user */
+  doubt(user) {
+    this.old.add(user);
     this.touch("people");
   }
 
@@ -299,7 +305,9 @@ export class Store {
       this.conversations.set(id, grown);
       this.#count(grown, message);
       // To rename or to add somebody changes more than the history.
-      if (message.message_type === "system") wishes.push({ want: "sync" });
+      if (message.system) wishes.push({ want: "sync" });
+      // Whoever leaves all groups may be leaving altogether.
+      if (message.system?.event === "member_left") wishes.push({ want: "person", user: message.system.actor_id });
     }
     const room = this.rooms.get(id);
     if (room?.loaded) {

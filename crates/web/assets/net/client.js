@@ -24,6 +24,10 @@ const KEPT = 60;
 const LATE = 5_000;
 /** Somebody who could not be asked for is asked for again after this. */
 const ASK_AGAIN = 30_000;
+/** Whoever deletes his account has left all groups first, this long before at most. */
+const ASK_AFTER = 3_000;
+/** How far one had read when the page went. */
+const READ = "kith.read.";
 
 export class Client {
   /** @param {string} user @param {Database | null} db null where the browser keeps nothing */
@@ -65,6 +69,7 @@ export class Client {
     this.tabs = new BroadcastChannel(`kith.blocks.${user}`);
     this.tabs.onmessage = () => this.sync();
     addEventListener("focus", () => this.sync());
+    addEventListener("pagehide", () => this.#keepMarks());
   }
 
   /** The client of the one who is signed in. */
@@ -74,6 +79,7 @@ export class Client {
     const client = new Client(user, db);
     const shown = await db?.shown("store").catch(() => null);
     if (shown) client.store.restore(shown);
+    client.#restoreMarks();
     await client.outbox.open().catch(() => {});
     client.#recover();
     client.socket.connect();
@@ -177,10 +183,13 @@ export class Client {
     const my = this.conversation(id)?.my;
     if (!my || seq <= my.read_seq || !this.connected) return;
     this.store.read(id, seq);
-    this.#soon(`read ${id}`, TELL_EVERY, () => {
-      const read = this.conversation(id)?.my?.read_seq;
-      if (read) this.socket.tell({ type: "message_read", conversation_id: id, seq: read });
-    });
+    this.#soon(`read ${id}`, TELL_EVERY, () => this.#tellRead(id));
+  }
+
+  /** @param {string} id */
+  #tellRead(id) {
+    const seq = this.conversation(id)?.my?.read_seq;
+    if (seq) this.socket.tell({ type: "message_read", conversation_id: id, seq });
   }
 
   /** @param {string} id @param {boolean} types */
@@ -363,8 +372,14 @@ export class Client {
     for (const wish of wishes) {
       if (wish.want === "sync") this.sync();
       else if (wish.want === "changes") this.#heal(wish.conversation).catch(() => {});
+      else if (wish.want === "person") this.#askSoon(wish.user);
       else this.#tellDelivered(wish.conversation);
     }
+  }
+
+  /** @param {string} user */
+  #askSoon(user) {
+    this.#soon(`person ${user}`, ASK_AFTER, () => this.store.doubt(user));
   }
 
   /** @param {string} id */
@@ -412,6 +427,19 @@ export class Client {
       if (id) this.#soon(`keep ${id}`, KEEP_AFTER, () => this.#keepRoom(id));
     }
     this.#soon("keep", KEEP_AFTER, () => this.#keepStore());
+  }
+
+  /** What was read of late is not in the database yet, nor told. */
+  #keepMarks() {
+    if (tokens()?.user_id !== this.user) return;
+    const all = [...this.store.conversations.values()];
+    keep(READ + this.user, JSON.stringify(Object.fromEntries(all.map(({ id, my }) => [id, my?.read_seq]))));
+    for (const { id } of all) if (this.waiting.has(`read ${id}`)) this.#tellRead(id);
+  }
+
+  #restoreMarks() {
+    const marks = JSON.parse(localStorage.getItem(READ + this.user) ?? "{}");
+    for (const id in marks) this.store.read(id, marks[id]);
   }
 
   #keepStore() {
