@@ -91,7 +91,7 @@ fn the_only_owner_is_told_at_once_and_members_come_in_without_a_jump() {
         ann.press("New conversation").await;
         ann.click(".choice:nth-of-type(2)").await;
         ann.fill("name", "Book club").await;
-        ann.click(".people-picker input").await;
+        ann.click(".people-search input").await;
         ann.type_text("bob").await;
         ann.says(".picker .row", "Bob").await;
         ann.click(".picker button.row").await;

@@ -71,7 +71,7 @@ fn a_group_is_made_invited_to_and_typed_in() {
         ann.press("New conversation").await;
         ann.click(".choice:nth-of-type(2)").await;
         ann.fill("name", "Book club").await;
-        ann.click(".people-picker input").await;
+        ann.click(".people-search input").await;
         ann.type_text("bob").await;
         ann.says(".picker .row", "Bob Example").await;
         ann.click(".picker button.row").await;

@@ -40,7 +40,7 @@ export async function ask(method, path, body, bearer) {
 }
 
 /** Asks as the one who is signed in. @param {string} method @param {string} path @param {object} [body] @returns {Promise<any>} */
-export async function call(method, path, body) {
+async function call(method, path, body) {
   const first = await bearer();
   try {
     return await ask(method, path, body, first);

@@ -30,7 +30,7 @@ const ASK_AFTER = 3_000;
 const READ = "kith.read.";
 
 export class Client {
-  /** @param {string} user @param {Database | null} db null where the browser keeps nothing */
+  /** @param {string} user @param {Database} db */
   constructor(user, db) {
     this.user = user;
     this.db = db;
@@ -55,12 +55,8 @@ export class Client {
       signedOut: () => this.ended(true),
     });
     this.outbox = new Outbox(
-      {
-        put: async (entry) => (db ?? nowhere()).outbox.put(entry),
-        // What the database did not take is kept beside it until then.
-        delete: async (id) => (keep(this.#written(id), null), db?.outbox.delete(id)),
-        all: async () => db?.outbox.all() ?? [],
-      },
+      // What the database did not take is kept beside it until then.
+      { ...db.outbox, delete: (id) => (keep(this.#written(id), null), db.outbox.delete(id)) },
       (entry) => this.#send(entry),
       (id) => this.store.touch(`room:${id}`, "list"),
     );
@@ -75,9 +71,9 @@ export class Client {
   /** The client of the one who is signed in. */
   static async start() {
     const user = tokens()?.user_id ?? "";
-    const db = await Database.open(user).catch(() => null);
+    const db = await Database.open(user).catch(() => new Database(null));
     const client = new Client(user, db);
-    const shown = await db?.shown("store").catch(() => null);
+    const shown = await db.shown("store").catch(() => null);
     if (shown) client.store.restore(shown);
     client.#restoreMarks();
     await client.outbox.open().catch(() => {});
@@ -271,8 +267,8 @@ export class Client {
     this.socket.close();
     if (unasked) lose();
     else forget();
-    if (unasked) await this.db?.forgetShown().catch(() => {});
-    this.db?.db.close();
+    if (unasked) await this.db.forgetShown().catch(() => {});
+    this.db.db?.close();
     if (!unasked) await Database.erase(this.user).catch(() => {});
     location.reload();
   }
@@ -412,7 +408,7 @@ export class Client {
 
   /** @param {string} id */
   async #showKept(id) {
-    const page = await this.db?.shown(`room ${id}`).catch(() => null);
+    const page = await this.db.shown(`room ${id}`).catch(() => null);
     const room = this.store.room(id);
     if (!page || room.loaded) return;
     room.reset(page);
@@ -444,7 +440,7 @@ export class Client {
 
   #keepStore() {
     const { me } = this.store;
-    if (me) this.db?.show("store", this.store.snapshot()).catch(() => {});
+    if (me) this.db.show("store", this.store.snapshot()).catch(() => {});
   }
 
   /** @param {string} id */
@@ -454,7 +450,7 @@ export class Client {
     const items = room.messages.slice(-KEPT);
     const has_before = room.hasBefore || items.length < room.messages.length;
     const page = { items, has_before, has_after: false, version: room.version };
-    this.db?.show(`room ${id}`, page).catch(() => {});
+    this.db.show(`room ${id}`, page).catch(() => {});
   }
 
   /** @param {string} what @param {number} wait @param {() => void} work */
@@ -517,8 +513,3 @@ function deviceName() {
 /** 128 random bits. */
 const randomId = () =>
   [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-
-/** Where the browser keeps nothing, as in some private windows. @returns {never} */
-function nowhere() {
-  throw new Error("nothing is kept here");
-}

@@ -2,7 +2,7 @@
 
 import { isMuted } from "../core/timeline.js";
 import { api, listOf } from "../net/api.js";
-import { chosenPeople, confirm, dialog, nameField, onlyAdmins, posting } from "./dialogs.js";
+import { ask, chosenPeople, confirm, dialog, nameField, onlyAdmins, posting } from "./dialogs.js";
 import { attempt, copy, h, iconButton, refill, stamp, toast } from "./dom.js";
 import { field, form, listing, row, toggle } from "./forms.js";
 import { counted, moment } from "./format.js";
@@ -188,30 +188,20 @@ export class Panel {
   }
 
   /** @param {Conversation} conversation */
-  #edit({ id, name, description, posting: now }) {
-    const save = async (/** @type {Record<string, string>} */ { name, description, admins }) => {
-      const patch = { name, description: description || null, posting: posting(admins) };
-      await api.patch(`/conversations/${id}`, patch);
-      element.close();
-      this.client.sync();
-    };
+  async #edit({ id, name, description, posting: now }) {
+    const save = (/** @type {Record<string, string>} */ { name, description, admins }) =>
+      api.patch(`/conversations/${id}`, { name, description: description || null, posting: posting(admins) });
     const about = field("description", "Description", { maxlength: 512, value: description });
-    const element = dialog(
-      "Name and description",
-      form("Save", save, nameField(name ?? ""), about, onlyAdmins(now === "admins")),
-    );
+    await ask("Name and description", "Save", save, nameField(name ?? ""), about, onlyAdmins(now === "admins"));
+    this.client.sync();
   }
 
   /** @param {string} id */
-  #add(id) {
-    const chosen = chosenPeople(this.client);
-    const add = async () => {
-      const user_ids = [...chosen.ids.keys()];
-      if (user_ids.length) await api.post(`/conversations/${id}/members`, { user_ids });
-      element.close();
-      this.#change(() => {});
-    };
-    const element = dialog("Add people", form("Add", add, chosen.element));
+  async #add(id) {
+    const { ids, element } = chosenPeople(this.client);
+    const add = () => ids.size && api.post(`/conversations/${id}/members`, { user_ids: [...ids.keys()] });
+    await ask("Add people", "Add", add, element);
+    this.#change(() => {});
   }
 
   /** @param {string} id */

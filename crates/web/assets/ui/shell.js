@@ -4,11 +4,10 @@ import { Refused } from "../core/outbox.js";
 import { unread } from "../core/timeline.js";
 import { api } from "../net/api.js";
 import { ConversationView } from "./conversation.js";
-import { confirm, newConversation } from "./dialogs.js";
+import { confirm } from "./dialogs.js";
 import { attempt, fill, h, icon, reason, toast } from "./dom.js";
 import { Inbox } from "./inbox.js";
 import { closePopup } from "./menu.js";
-import { settings } from "./settings.js";
 
 const MINUTE = 60_000;
 
@@ -83,14 +82,6 @@ export class Shell {
     history.replaceState(null, "", `/${location.hash}`);
   }
 
-  settings() {
-    settings(this);
-  }
-
-  newConversation() {
-    newConversation(this);
-  }
-
   #route() {
     const id = location.hash.slice(1);
     if (id && id === this.view?.id) return;
@@ -155,7 +146,7 @@ export class Shell {
   /** Where only the conversation is shown, it is left for the search. */
   #find() {
     const find = () => this.inbox.focusSearch();
-    if (this.inbox.search.checkVisibility() || document.querySelector("dialog[open]")) return find();
+    if (this.inbox.search.input.checkVisibility() || document.querySelector("dialog[open]")) return find();
     addEventListener("hashchange", find, { once: true });
     this.go(null);
   }
