@@ -8,7 +8,7 @@ import { Room } from "./room.js";
 /** Unread messages are counted exactly up to here, as the server does. */
 export const MOST_UNREAD = 999;
 /** For so long somebody types without saying so again: the server's own measure, and some grace. */
-const TYPING_LASTS = 7_000;
+export const TYPING_LASTS = 7_000;
 
 export class Store {
   constructor() {
@@ -172,8 +172,10 @@ export class Store {
       case "receipt_update":
         return this.#receipt(frame);
       case "user_typing":
+        this.#types(frame.conversation_id, frame.user_id, true);
+        return [{ want: "typists", conversation: frame.conversation_id }];
       case "user_stopped_typing":
-        this.#types(frame.conversation_id, frame.user_id, frame.type === "user_typing");
+        this.#types(frame.conversation_id, frame.user_id, false);
         return [];
       case "user_online":
       case "user_offline":

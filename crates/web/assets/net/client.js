@@ -3,7 +3,7 @@
 import { now } from "../core/clock.js";
 import { NOTHING, draftOf, kept } from "../core/draft.js";
 import { Outbox } from "../core/outbox.js";
-import { Store } from "../core/store.js";
+import { Store, TYPING_LASTS } from "../core/store.js";
 import { api, ask } from "./api.js";
 import { Database } from "./db.js";
 import { forget, lose, signIn, tokens } from "./session.js";
@@ -38,10 +38,8 @@ export class Client {
     this.connected = false;
     /** Whether all that was missed while away is here. */
     this.current = false;
-    /** Those who hear of the connection. @type {Set<() => void>} */
-    this.onState = new Set();
-    /** Hears when what was sent has had no answer for a while, and when it has. */
-    this.onLate = (/** @type {boolean} */ _late) => {};
+    /** Whether what was sent has had no answer for a while. */
+    this.late = false;
     /** What is done soon. @type {Set<string>} */
     this.waiting = new Set();
     /** Work that is under way, so that it is not begun twice. @type {Map<string, Promise<any>>} */
@@ -297,7 +295,8 @@ export class Client {
 
   /** @param {boolean} connected */
   #state(connected) {
-    if (this.connected && !connected) {
+    if (this.connected === connected) return;
+    if (!connected) {
       // It may be needed by the next page, which has no server to ask.
       this.#keepStore();
       for (const id of this.store.rooms.keys()) this.#keepRoom(id);
@@ -305,7 +304,7 @@ export class Client {
     }
     this.connected = connected;
     this.current = false;
-    for (const listener of this.onState) listener();
+    this.store.touch("connection");
     this.outbox.online(connected);
     if (connected) this.#syncAnew();
   }
@@ -369,7 +368,9 @@ export class Client {
       if (wish.want === "sync") this.sync();
       else if (wish.want === "changes") this.#heal(wish.conversation).catch(() => {});
       else if (wish.want === "person") this.#askSoon(wish.user);
-      else this.#tellDelivered(wish.conversation);
+      else if (wish.want === "delivered") this.#tellDelivered(wish.conversation);
+      // Who stops typing may not say so.
+      else setTimeout(() => this.store.touch("list", `typing:${wish.conversation}`), TYPING_LASTS);
     }
   }
 
@@ -396,14 +397,20 @@ export class Client {
       client_message_id,
       ...(reply_to && { reply_to: reply_to.id }),
     };
-    let late = false;
-    const timer = setTimeout(() => this.onLate((late = true)), LATE);
+    const timer = setTimeout(() => this.#late(true), LATE);
     const frame = await this.socket.ask({ type: "send_message", ...message }).finally(() => {
       clearTimeout(timer);
-      if (late) this.onLate(false);
+      this.#late(false);
     });
     if (frame.message.reply_to && reply_to) frame.message.reply_to.excerpt ??= reply_to.excerpt;
     await this.#confirmed(frame);
+  }
+
+  /** @param {boolean} late */
+  #late(late) {
+    if (this.late === late) return;
+    this.late = late;
+    this.store.touch("connection");
   }
 
   /** @param {string} id */

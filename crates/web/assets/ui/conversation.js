@@ -99,7 +99,6 @@ export class ConversationView {
 
   close() {
     this.leaving.abort();
-    clearTimeout(this.typingTimer);
     clearTimeout(this.highlightTimer);
     this.composer.stopTyping();
   }
@@ -303,9 +302,7 @@ export class ConversationView {
   }
 
   #renderTyping() {
-    clearTimeout(this.typingTimer);
     const line = typingLine(this.client, this.id, true);
     if (this.typing.textContent !== line) fill(this.typing, line);
-    if (line) this.typingTimer = setTimeout(() => this.#renderTyping(), 1_000);
   }
 }

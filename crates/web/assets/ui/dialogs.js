@@ -4,6 +4,7 @@ import { api } from "../net/api.js";
 import { every, fill, h, icon, iconButton, refocus, showToasts } from "./dom.js";
 import { check, field, form, listing, row } from "./forms.js";
 import { moment } from "./format.js";
+import { tick } from "./message.js";
 import { avatar, nameOf } from "./people.js";
 import { Search } from "./search.js";
 
@@ -205,8 +206,7 @@ export function messageDetails(client, message) {
   };
   const item = (/** @type {Receipt} */ it) => {
     const name = nameOf(client, it.user_id);
-    const tick = h(`span.tick.${it.status}`, icon(it.status === "sent" ? "sent" : "twice"));
-    return row("li", null, avatar(it.user_id, name), name, said(it), tick);
+    return row("li", null, avatar(it.user_id, name), name, said(it), tick(it.status));
   };
   const receipts = listing(`/messages/${message.id}/receipts`, item, "Receipts are not kept here.");
   dialog(

@@ -7,6 +7,7 @@ import { findPeople, newConversation } from "./dialogs.js";
 import { attempt, every, h, icon, iconButton, isPressed, keyed, refill, stamp } from "./dom.js";
 import { empty, row } from "./forms.js";
 import { brief, counted, language, unreadCount } from "./format.js";
+import { tick } from "./message.js";
 import { avatar, isOnline, nameOf, noteOf, pictureOf, subtitleOf, titleOf, typingLine } from "./people.js";
 import { Search } from "./search.js";
 import { settings } from "./settings.js";
@@ -60,7 +61,7 @@ export class Inbox {
 
   render() {
     if (isPressed(this.element, () => this.render())) return;
-    const { me, conversations, typing } = this.client.store;
+    const { me, conversations } = this.client.store;
     if (me) refill(this.me, me.display_name, () => avatar(me.id, me.display_name));
     const all = inbox(conversations.values());
     const [shown, archived] = [false, true].map((away) =>
@@ -73,9 +74,6 @@ export class Inbox {
       ...(archived.length ? [this.#archive(archived)] : []),
       ...(this.open ? archived.map((it) => this.#item(it)) : []),
     ]);
-    clearTimeout(this.timer);
-    // Who stops typing may not say so.
-    if (typing.size) this.timer = setTimeout(() => this.render(), 2_000);
   }
 
   /** What the archived ones are behind. @param {Conversation[]} archived */
@@ -102,7 +100,7 @@ export class Inbox {
     const title = titleOf(this.client, it);
     const line = this.#line(it);
     // It belongs to the last message, where that is what is shown.
-    const tick = !line.kind && !this.client.outbox.of(it.id).length && this.#tick(it);
+    const status = !line.kind && !this.client.outbox.of(it.id).length && this.#status(it);
     const at = it.last_message_at && brief(it.last_message_at);
     const muted = isMuted(it);
     const online = isOnline(this.client, it.peer?.id);
@@ -127,7 +125,7 @@ export class Inbox {
             ),
             h(
               "span.row-bottom",
-              tick && icon(tick === "sent" ? "sent" : "twice"),
+              status && tick(status),
               h(`span.row-line.${line.kind}`, line.who && h("span.who", `${line.who}: `), line.text),
               mentions > 0 && h("span.badge.mention", { "aria-label": "you are mentioned" }, "@"),
               unread > 0 &&
@@ -140,7 +138,7 @@ export class Inbox {
           ),
         ),
       );
-    const look = Object.values({ title, ...line, tick, at, unread, mentions, pinned, muted, online, current });
+    const look = Object.values({ title, ...line, status, at, unread, mentions, pinned, muted, online, current });
     return { key: it.id, stamp: stamp(...look), make };
   }
 
@@ -164,7 +162,7 @@ export class Inbox {
   }
 
   /** @param {Conversation} it */
-  #tick({ last_message: last }) {
+  #status({ last_message: last }) {
     if (!last || last.sender_id !== this.client.user || last.system || last.deleted_at) return "";
     return this.client.store.status(last);
   }

@@ -10,6 +10,8 @@ import { Inbox } from "./inbox.js";
 import { closePopup } from "./menu.js";
 
 const MINUTE = 60_000;
+/** A break that is no longer is nobody's concern. */
+const SHORT = 1_500;
 
 export class Shell {
   /** @param {HTMLElement} root @param {Client} client */
@@ -22,16 +24,13 @@ export class Shell {
     this.main = h("main.main", { "aria-label": "Conversation" });
     this.frame = h("div.shell", this.inbox.element, this.main);
     fill(root, this.banner, this.frame);
-    client.onState.add(() => this.#connection());
-    client.onLate = (late) => this.#late(late);
-    // A short break is nobody's concern.
-    setTimeout(() => this.#connection(), 2_000);
     client.store.listeners.add((topics) => this.#changed(topics));
     // "Five minutes ago" does not stay so.
     setInterval(() => this.#changed(new Set(["people"])), MINUTE);
     addEventListener("hashchange", () => this.#route());
     addEventListener("keydown", (event) => this.#key(event));
     this.#route();
+    this.#connection();
   }
 
   /** Opens a conversation. @param {string | null} id */
@@ -109,38 +108,33 @@ export class Shell {
 
   /** @param {Set<Topic>} topics */
   #changed(topics) {
+    if (topics.has("connection")) this.#connection();
     if (topics.has("list") || topics.has("people") || topics.has("me")) this.inbox.render();
     if (this.#isThere()) this.view?.changed(topics);
     const waiting = unread(this.client.store.conversations.values());
     document.title = waiting ? `(${waiting}) Kith` : "Kith";
   }
 
+  /** Says what is wrong with the connection. */
   #connection() {
+    const { connected, late } = this.client;
     clearTimeout(this.bannerTimer);
-    if (this.client.connected) {
-      this.banner.hidden = true;
-      this.view?.connected();
-      return;
-    }
+    if (connected) this.view?.connected();
+    if (late) return this.#warn("The server does not answer. Waiting for it…");
+    if (connected) return this.#warn("");
     this.bannerTimer = setTimeout(() => {
       this.#warn(
         navigator.onLine
           ? "No connection to the server. Trying again…"
           : "You are offline. What you write is sent once you are back.",
       );
-    }, 800);
-  }
-
-  /** @param {boolean} late whether the server owes an answer, or has given it */
-  #late(late) {
-    if (late) this.#warn("The server does not answer. Waiting for it…");
-    else if (this.client.connected) this.banner.hidden = true;
+    }, SHORT);
   }
 
   /** @param {string} text */
   #warn(text) {
     this.banner.textContent = text;
-    this.banner.hidden = false;
+    this.banner.hidden = !text;
   }
 
   /** Where only the conversation is shown, it is left for the search. */

@@ -7,7 +7,7 @@
 import { rows } from "../core/timeline.js";
 import { every, h, iconButton, isPressed, keyed } from "./dom.js";
 import { day, language, unreadCount } from "./format.js";
-import { messageRow, outgoingRow, showStatus, stampOf } from "./message.js";
+import { messageRow, showStatus, stampOf } from "./message.js";
 import { noteOf } from "./people.js";
 
 /** As many messages are in the document at most. */
@@ -115,7 +115,6 @@ export class Timeline {
   /** @param {Row} row */
   #make(row) {
     if (row.kind === "message") return messageRow(this.view, row);
-    if (row.kind === "outgoing") return outgoingRow(this.view, row);
     if (row.kind === "day") return h("li.day", h("span", { lang: language }, day(row.at)));
     if (row.kind === "line") return h("li.line", h("span", "New messages"));
     return h("li.note", { "data-seq": row.message.seq }, h("span", noteOf(this.view.client, row.message)));
