@@ -19,11 +19,15 @@ const PASSING = new Set([
 
 /** Why something was refused: a code of the interface, or `disconnected`. */
 export class Refused extends Error {
-  /** @param {string} code @param {string} message @param {number} [retryAfter] milliseconds */
-  constructor(code, message, retryAfter) {
+  /**
+   * @param {string} code @param {string} message
+   * @param {{retryAfter?: number, errors?: {field: string, message: string}[]}} [more] milliseconds, and the fields at fault
+   */
+  constructor(code, message, { retryAfter, errors = [] } = {}) {
     super(message);
     this.code = code;
     this.retryAfter = retryAfter;
+    this.errors = errors;
   }
 }
 
@@ -70,7 +74,7 @@ export class Outbox {
     return isKept;
   }
 
-  /** Tries a refused one again. @param {string} id */
+  /** @param {string} id */
   async retry(id) {
     const entry = this.entries.get(id);
     if (!entry) return;

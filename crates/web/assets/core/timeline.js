@@ -85,7 +85,7 @@ const time = (it) => Date.parse(it.last_message_at ?? it.created_at);
 export const inbox = (all) =>
   [...all].sort((one, other) => isPinned(other) - isPinned(one) || time(other) - time(one));
 
-/** Whether it is muted now. @param {Conversation} it */
+/** @param {Conversation} it */
 export const isMuted = ({ my }) => Boolean(my?.muted_until && Date.parse(my.muted_until) > now());
 
 /** How many unread messages the title tells of: not those that are muted or put away. @param {Iterable<Conversation>} all */

@@ -141,7 +141,7 @@ export class Client {
     });
   }
 
-  /** Loads the page around a message. @param {string} id @param {number} seq */
+  /** @param {string} id @param {number} seq */
   async jump(id, seq) {
     if (!this.store.room(id).at(seq)) await this.#load(id, `&around=${seq}`);
   }
@@ -209,7 +209,7 @@ export class Client {
     }
   }
 
-  /** Gives a reaction, or takes it back. @param {Message} message @param {string} emoji */
+  /** @param {Message} message @param {string} emoji */
   async react({ id, version, reactions }, emoji) {
     const path = `/messages/${id}/reactions/${encodeURIComponent(emoji)}`;
     const given = reactions.find((it) => it.emoji === emoji);
@@ -229,7 +229,7 @@ export class Client {
     return api[pinned_at ? "delete" : "put"](`/messages/${id}/pin`);
   }
 
-  /** Takes in a conversation that a call has answered with. @param {Conversation} conversation */
+  /** @param {Conversation} conversation */
   put(conversation) {
     this.#grant(this.store.put(conversation));
     return conversation;

@@ -105,7 +105,7 @@ export class Socket {
     if (!frame.id || !waiting) return this.on.frame(frame);
     clearTimeout(waiting.timer);
     this.waiting.delete(frame.id);
-    if (frame.type === "error") waiting.reject(new Refused(frame.code, frame.message, frame.retry_after_ms));
+    if (frame.type === "error") waiting.reject(new Refused(frame.code, frame.message, { retryAfter: frame.retry_after_ms }));
     else waiting.resolve(frame);
   }
 

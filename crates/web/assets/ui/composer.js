@@ -218,7 +218,7 @@ export class Composer {
     this.#choose(0);
   }
 
-  /** Marks the name that Enter takes. @param {number} place */
+  /** @param {number} place */
   #choose(place) {
     const options = every(this.names, "li");
     options.forEach((it, index) => (it.ariaSelected = String(index === place)));

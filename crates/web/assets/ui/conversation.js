@@ -103,7 +103,6 @@ export class ConversationView {
     this.composer.stopTyping();
   }
 
-  /** The connection is here again. */
   connected() {
     this.asked = false;
     this.#load();

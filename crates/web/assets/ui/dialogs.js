@@ -18,6 +18,7 @@ export function dialog(title, ...children) {
     // What had the focus may be hidden, or made anew.
     if (document.activeElement === document.body) refocus(opener);
   };
+  /** @type {HTMLDialogElement} */
   const element = h(
     "dialog",
     {
@@ -30,7 +31,7 @@ export function dialog(title, ...children) {
       h(
         "header.dialog-head",
         h("h2", { dir: "auto", tabindex: -1 }, title),
-        iconButton("close", "Close", ({ currentTarget }) => currentTarget.closest("dialog")?.close()),
+        iconButton("close", "Close", () => element.close()),
       ),
       ...children,
     ),
@@ -105,19 +106,30 @@ function newChat(shell) {
 
 /** @param {Shell} shell */
 async function newGroup(shell) {
-  const chosen = chosenPeople(shell.client);
-  const create = (/** @type {Record<string, string>} */ { name }) =>
-    api.post("/conversations", { kind: "group", name, member_ids: [...chosen.ids.keys()] });
-  shell.show(await ask("New group", "Create group", create, nameField(), chosen.element));
+  const { ids, element } = chosenPeople(shell.client);
+  const made = await ask(
+    "New group",
+    "Create group",
+    ({ name }) => api.post("/conversations", { kind: "group", name, member_ids: [...ids.keys()] }),
+    nameField(),
+    element,
+  );
+  shell.show(made);
   shell.client.sync();
 }
 
 /** @param {Shell} shell */
 async function newChannel(shell) {
-  const create = (/** @type {Record<string, string>} */ { name, description, admins }) =>
-    api.post("/channels", { name, description: description || undefined, posting: posting(admins) });
-  const about = field("description", "What is it about?", { maxlength: 512 });
-  shell.show(await ask("New channel", "Create channel", create, nameField(), about, onlyAdmins()));
+  const made = await ask(
+    "New channel",
+    "Create channel",
+    ({ name, description, admins }) =>
+      api.post("/channels", { name, description: description || undefined, posting: posting(admins) }),
+    nameField(),
+    field("description", "What is it about?", { maxlength: 512 }),
+    onlyAdmins(),
+  );
+  shell.show(made);
 }
 
 /** @param {string} [value] */

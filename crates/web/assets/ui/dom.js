@@ -29,7 +29,7 @@ export function h(tag, properties, ...children) {
 /** @param {object | Child} it @returns {it is Child} */
 const isChild = (it) => !it || typeof it === "string" || it instanceof Node || Array.isArray(it);
 
-/** Replaces what an element holds. @param {Element} element @param {...Child} children */
+/** @param {Element} element @param {...Child} children */
 export function fill(element, ...children) {
   element.replaceChildren(.../** @type {any[]} */ (children).flat(Infinity).filter(Boolean));
 }

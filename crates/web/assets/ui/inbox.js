@@ -180,7 +180,7 @@ export class Inbox {
     ];
   }
 
-  /** One's own conversations that match. @param {string} asked */
+  /** @param {string} asked */
   #known(asked) {
     const text = asked.toLocaleLowerCase();
     const matches = (/** @type {Conversation} */ it) =>

@@ -15,7 +15,7 @@ const ROLES = { member: "", admin: "Admin", owner: "Owner" };
 const RANKS = { owner: 0, admin: 1, member: 2 };
 const WEEK = 7 * 86_400;
 
-/** Whether somebody with this role leads. @param {string | undefined} role */
+/** @param {string | undefined} role */
 export const leads = (role) => role === "admin" || role === "owner";
 
 export class Panel {
@@ -71,7 +71,7 @@ export class Panel {
     ]);
   }
 
-  /** One's own settings. @param {Conversation} conversation */
+  /** @param {Conversation} conversation */
   #settings({ id, my, ...conversation }) {
     const change = (/** @type {Partial<My>} */ patch) =>
       attempt(async () => this.client.put(await api.patch(`/conversations/${id}/settings`, patch)));
@@ -189,10 +189,15 @@ export class Panel {
 
   /** @param {Conversation} conversation */
   async #edit({ id, name, description, posting: now }) {
-    const save = (/** @type {Record<string, string>} */ { name, description, admins }) =>
-      api.patch(`/conversations/${id}`, { name, description: description || null, posting: posting(admins) });
-    const about = field("description", "Description", { maxlength: 512, value: description });
-    await ask("Name and description", "Save", save, nameField(name ?? ""), about, onlyAdmins(now === "admins"));
+    await ask(
+      "Name and description",
+      "Save",
+      ({ name, description, admins }) =>
+        api.patch(`/conversations/${id}`, { name, description: description || null, posting: posting(admins) }),
+      nameField(name ?? ""),
+      field("description", "Description", { maxlength: 512, value: description }),
+      onlyAdmins(now === "admins"),
+    );
     this.client.sync();
   }
 

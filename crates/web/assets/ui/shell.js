@@ -1,6 +1,5 @@
 /** The frame around everything: the list on the left, a conversation beside it, and what is said above. */
 
-import { Refused } from "../core/outbox.js";
 import { unread } from "../core/timeline.js";
 import { api } from "../net/api.js";
 import { ConversationView } from "./conversation.js";
@@ -33,7 +32,7 @@ export class Shell {
     this.#connection();
   }
 
-  /** Opens a conversation. @param {string | null} id */
+  /** @param {string | null} id */
   go(id) {
     if (location.hash === `#${id ?? ""}`) this.#route();
     else location.hash = id ?? "";
@@ -54,12 +53,13 @@ export class Shell {
       );
   }
 
-  /** Comes in by an invite. @param {string} code */
+  /** @param {string} code */
   async joinByInvite(code) {
-    const gone = "This invite is not good any more.";
-    const why = (/** @type {any} */ error) => (error.code === "not_found" ? new Refused(error.code, gone) : error);
-    const path = `/invites/${encodeURIComponent(code)}/join`;
-    this.show(await api.post(path).catch((error) => Promise.reject(why(error))));
+    const joined = await api.post(`/invites/${encodeURIComponent(code)}/join`).catch((error) => {
+      if (error.code === "not_found") error.message = "This invite is not good any more.";
+      throw error;
+    });
+    this.show(joined);
   }
 
   /**
