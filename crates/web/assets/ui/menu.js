@@ -30,9 +30,11 @@ function popup(beside, look, name, items) {
       popover: "auto",
       role: "menu",
       "aria-label": name,
-      beforetoggle: ({ newState }) => {
+      beforetoggle: ({ newState, currentTarget }) => {
         beside.ariaExpanded = String(newState === "open");
-        if (newState === "closed") refocus(beside);
+        const { activeElement: focused, body } = document;
+        // Whoever has pressed something else is there already.
+        if (newState === "closed" && (focused === body || currentTarget.contains(focused))) refocus(beside);
       },
       toggle: ({ newState, currentTarget }) => newState === "closed" && currentTarget.remove(),
       keydown,
