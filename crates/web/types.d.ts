@@ -73,6 +73,8 @@ interface Message {
   pinned_at: string | null;
   /** Of one's own, from REST alone. */
   status?: Status;
+  /** What is shown as a message, and is none yet. */
+  waiting?: Outgoing;
 }
 
 interface My {
@@ -187,10 +189,16 @@ interface Draft {
 }
 
 /** What of the store has changed. */
-type Topic = "list" | "people" | "me" | "blocks" | `room:${string}` | `typing:${string}`;
+type Topic = "connection" | "list" | "people" | "me" | "blocks" | `room:${string}` | `typing:${string}`;
 
-/** What the server should be asked or told: to sync again, what changed in a room, what has arrived. */
-type Wish = { want: "sync" } | { want: "changes" | "delivered"; conversation: string };
+/**
+ * What the server should be asked or told: to sync again, what changed in a room, what has arrived, who
+ * somebody is now. And to look again whether somebody still types.
+ */
+type Wish =
+  | { want: "sync" }
+  | { want: "changes" | "delivered" | "typists"; conversation: string }
+  | { want: "person"; user: string };
 
 /** How far somebody has come in a conversation. */
 interface Mark {
@@ -218,8 +226,7 @@ type Row =
   | MessageRow
   | { kind: "day"; key: string; at: Date }
   | { kind: "line"; key: string }
-  | { kind: "system"; key: string; message: Message }
-  | { kind: "outgoing"; key: string; entry: Outgoing; leads: boolean; ends: boolean };
+  | { kind: "system"; key: string; message: Message };
 
 // Elements
 

@@ -86,8 +86,8 @@ pub async fn gate(
 fn in_our_form(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     let status = response.status();
     let ours = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| {
-        // A problem document, or what health says of itself.
-        [&b"application/problem+json"[..], b"application/json"]
+        // A problem document, what health says of itself, or the page for people.
+        [&b"application/problem+json"[..], b"application/json", b"text/html"]
             .iter()
             .any(|ours| kind.as_bytes().starts_with(ours))
     });

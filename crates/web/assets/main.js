@@ -18,6 +18,10 @@ const isNobody = !tokens();
 let user = tokens()?.user_id ?? null;
 // Another tab signs in, or out, or in as somebody else.
 onChange((now) => now !== user && location.reload());
+if (location.pathname !== "/" && !invite) {
+  toast("There is nothing at this address.");
+  history.replaceState(null, "", `/${location.hash}`);
+}
 if (isNobody) await signInPage(root, Boolean(invite));
 user = tokens()?.user_id ?? null;
 const shell = new Shell(root, await Client.start());

@@ -130,6 +130,19 @@ test("who types does so for a while, and not once he has sent", () => {
   assert.deepEqual(it.typists("c", Date.now()), []);
 });
 
+test("whoever leaves a group is asked for again: the account may be gone", () => {
+  const it = store();
+  /** @type {SystemEvent} */
+  const system = { event: "member_left", actor_id: "bob" };
+  const left = message(1, { message_type: "system", content: null, system });
+  const wishes = it.apply({ type: "new_message", message: left });
+  assert.deepEqual(wishes.slice(0, 2), [{ want: "sync" }, { want: "person", user: "bob" }]);
+  it.know({ id: "bob", username: "bob", display_name: "Bob" });
+  it.doubt("bob");
+  assert.ok(it.old.has("bob"));
+  assert.equal(it.people.get("bob")?.display_name, "Bob", "until the answer is here");
+});
+
 test("a message to a conversation nobody knows asks for a sync", () => {
   const it = store();
   assert.deepEqual(it.apply({ type: "new_message", message: message(1, { conversation_id: "d" }) }), [

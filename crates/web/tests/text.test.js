@@ -86,7 +86,7 @@ test("a message keeps its row when it is confirmed", () => {
     order: 0,
     state: /** @type {const} */ ("pending"),
   };
-  const [waiting] = rows([], { ...around, outgoing: [entry] });
+  const [, waiting] = rows([], { ...around, outgoing: [entry] });
   const [, sent] = rows([message(1, { sender_id: "ann", client_message_id: "x" })], {
     ...around,
     outgoing: [],

@@ -3,7 +3,7 @@
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{
-        StatusCode,
+        Method, StatusCode,
         header::{self, HeaderMap},
     },
     web::{self, ServiceConfig},
@@ -22,7 +22,8 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
     config
         .service(at("/invite/{code}").file(invite).into_resource())
         .service(at("/worker.js").file(worker).into_resource())
-        .service(at("/app/{build}/{path:.*}").file(module).into_resource());
+        .service(at("/app/{build}/{path:.*}").file(module).into_resource())
+        .default_service(web::to(elsewhere));
 }
 
 /// The page.
@@ -33,6 +34,24 @@ pub(crate) fn page(request: &HttpRequest) -> HttpResponse {
 /// The page too: it reads the code from its own address.
 async fn invite(request: HttpRequest) -> HttpResponse {
     page(&request)
+}
+
+/// An address that leads nowhere. A person comes to the page all the same, which says so.
+async fn elsewhere(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let looks = matches!(*request.method(), Method::GET | Method::HEAD);
+    if !looks || !takes_pages(&request) || super::is_beside_calls(request.path()) {
+        return Err(nowhere());
+    }
+    let mut page = page(&request);
+    if page.status() == StatusCode::OK {
+        *page.status_mut() = StatusCode::NOT_FOUND;
+    }
+    Ok(page)
+}
+
+/// Whether it is a browser that somebody has sent there, rather than a program.
+pub(crate) fn takes_pages(request: &HttpRequest) -> bool {
+    words(request.headers(), header::ACCEPT).any(|kind| kind == "text/html")
 }
 
 async fn worker(request: HttpRequest) -> HttpResponse {
@@ -94,7 +113,6 @@ mod tests {
         App,
         body::to_bytes,
         dev::ServiceResponse,
-        http::Method,
         test::{TestRequest, call_service, init_service},
     };
 
@@ -181,6 +199,36 @@ mod tests {
                 assert_eq!(header(&head, name), header(&get, name), "{path}");
             }
         }
+    }
+
+    #[actix_web::test]
+    async fn an_address_that_leads_nowhere_is_a_page_for_people_alone() {
+        let page = ("accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8");
+        for path in ["/nope", "/invite/", "/invite/a/b"] {
+            let answer = get(path, &[page]).await;
+            assert_eq!(answer.status(), 404, "{path}");
+            assert_eq!(header(&answer, "content-type"), "text/html; charset=utf-8", "{path}");
+            let etag = header(&answer, "etag");
+            assert_eq!(get(path, &[page, ("if-none-match", etag)]).await.status(), 304, "{path}");
+        }
+        let json = "application/problem+json";
+        for (path, accept) in [
+            ("/nope", ("accept", "application/json")),
+            ("/nope", ("accept", "*/*")),
+            ("/v1/nope", page),
+            ("/users/a/b", page),
+            ("/health/nope", page),
+            ("/app/0123456789abcdef/main.js", page),
+        ] {
+            let answer = get(path, &[accept]).await;
+            assert_eq!(answer.status(), 404, "{path}");
+            assert_eq!(header(&answer, "content-type"), json, "{path} {accept:?}");
+        }
+        let posted = ask(TestRequest::post(), "/nope", &[page]).await;
+        assert_eq!(
+            (posted.status(), header(&posted, "content-type")),
+            (StatusCode::NOT_FOUND, json)
+        );
     }
 
     #[actix_web::test]

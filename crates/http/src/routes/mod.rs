@@ -46,6 +46,15 @@ pub fn calls() -> Vec<Call> {
     versioned.chain(system::table().calls()).collect()
 }
 
+/// Whether a path begins as one of the interface does: whoever asks there is no person.
+fn is_beside_calls(path: &str) -> bool {
+    fn first(path: &str) -> Option<&str> {
+        path.split('/').nth(1)
+    }
+    let mut known = calls().into_iter().chain(table().calls());
+    known.any(|(_, call)| first(&call) == first(path))
+}
+
 fn table() -> Table {
     Table::default()
         .section(

@@ -45,8 +45,7 @@ async fn to_docs() -> HttpResponse {
     responses((status = 200, description = "The web client, or for `Accept: application/json` a welcome", body = rest::Welcome))
 )]
 pub(crate) async fn root(app: App, request: HttpRequest) -> HttpResponse {
-    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    if accept.is_some_and(|accept| accept.contains("text/html")) {
+    if client::takes_pages(&request) {
         return client::page(&request);
     }
     HttpResponse::Ok().json(rest::Welcome {

@@ -283,6 +283,10 @@ fn names_and_menus_are_chosen_from_by_keys_that_one_sees() {
         ann.key("ArrowDown", 0).await;
         assert_eq!(ann.js(outline).await, "solid");
         ann.picture("emoji-by-keys").await;
+        // Whoever presses something else meanwhile is there.
+        ann.click(".search input").await;
+        ann.until("no choice", "document.querySelector('.popup') === null").await;
+        assert_eq!(ann.js("document.activeElement.type").await, "search");
     });
 }
 

@@ -91,7 +91,7 @@ fn the_only_owner_is_told_at_once_and_members_come_in_without_a_jump() {
         ann.press("New conversation").await;
         ann.click(".choice:nth-of-type(2)").await;
         ann.fill("name", "Book club").await;
-        ann.click(".people-picker input").await;
+        ann.click(".people-search input").await;
         ann.type_text("bob").await;
         ann.says(".picker .row", "Bob").await;
         ann.click(".picker button.row").await;
@@ -136,16 +136,12 @@ fn a_reaction_among_many_is_taken_back() {
         ann.says(".results", "join").await;
         ann.click(".results button").await;
         ann.says(".reaction", "21").await;
-        // While names come in the row is made anew, and a press may meet the old one.
-        let names = "!document.querySelector('.reaction').title.includes('…')";
-        ann.until("their names", names).await;
         ann.click(".reaction").await;
         ann.says(".reaction.mine", "22").await;
         // The server names the first twenty: from then on one's own is not among them.
         ann.js("indexedDB.databases().then((all) => all.forEach((it) => indexedDB.deleteDatabase(it.name)))").await;
         ann.reload().await;
         ann.says(".reaction:not(.mine)", "22").await;
-        ann.until("their names", names).await;
         ann.click(".reaction").await;
         ann.says(".reaction", "21").await;
     });

@@ -189,5 +189,10 @@ fn what_was_not_on_the_screen_stays_unread() {
         assert!(unread.as_u64().is_some_and(|it| it > 30), "{unread} of 60 are unread");
         ann.press("Jump to the end").await;
         ann.until("all read", "document.title === 'Kith'").await;
+        // Whoever loads the page right then comes back to where he was.
+        ann.reload().await;
+        ann.sees("Number 59.").await;
+        assert_eq!(ann.js("document.querySelector('.line')").await, serde_json::Value::Null);
+        assert_eq!(ann.js("document.title").await, "Kith");
     });
 }

@@ -74,7 +74,7 @@ fn no_text_ever_runs_and_the_policy_has_nothing_to_stop() {
             ann.says(".panel h3", &name).await;
         }
         // All names in the search, and in the list.
-        ann.click(".search-input").await;
+        ann.click(".search input").await;
         ann.type_text("mallory").await;
         ann.says(".results", "@mallory1").await;
         assert_eq!(ann.js("window.ran").await, json!(null));

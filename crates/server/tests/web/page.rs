@@ -151,6 +151,19 @@ impl Page {
         self.mouse("mouseReleased", &to).await;
     }
 
+    /// Presses the mouse in the middle of an element, and keeps it down. Says where.
+    pub(crate) async fn hold(&self, selector: &str) -> Value {
+        let place = self.place(&format!("document.querySelector({})", json!(selector))).await;
+        self.mouse("mouseMoved", &place).await;
+        self.mouse("mousePressed", &place).await;
+        place
+    }
+
+    /// Lets the mouse go.
+    pub(crate) async fn let_go(&self, place: &Value) {
+        self.mouse("mouseReleased", place).await;
+    }
+
     /// Presses the mouse at a point.
     pub(crate) async fn press_at(&self, (x, y): (u32, u32)) {
         let place = json!({ "x": x, "y": y });

@@ -18,6 +18,21 @@ const BOTH: &str = "(async (path) => {
 })";
 
 #[test]
+fn whoever_goes_astray_is_told_and_comes_to_the_page() {
+    run(async {
+        let (server, browser) = (Server::start(), Browser::start().await);
+        let page = browser.page(&format!("{}/nope", server.url()), DESKTOP).await;
+        page.says(".toast", "There is nothing at this address.").await;
+        assert_eq!(page.js("location.pathname").await, "/");
+        page.sign_up("ann", "Ann").await;
+        page.go(&format!("{}/invite/", server.url())).await;
+        page.says(".toast", "There is nothing at this address.").await;
+        page.connected().await;
+        assert_eq!(page.js("document.querySelector('dialog')").await, json!(null));
+    });
+}
+
+#[test]
 fn head_is_answered_as_get_is() {
     run(async {
         let (server, browser) = (Server::start(), Browser::start().await);

@@ -1,5 +1,7 @@
 //! People talk.
 
+use kith_client::{Selector, protocol::rest::SendMessage};
+
 use crate::{
     browser::Browser,
     page::{DESKTOP, PHONE},
@@ -69,7 +71,7 @@ fn a_group_is_made_invited_to_and_typed_in() {
         ann.press("New conversation").await;
         ann.click(".choice:nth-of-type(2)").await;
         ann.fill("name", "Book club").await;
-        ann.click(".people-picker input").await;
+        ann.click(".people-search input").await;
         ann.type_text("bob").await;
         ann.says(".picker .row", "Bob Example").await;
         ann.click(".picker button.row").await;
@@ -116,6 +118,38 @@ fn a_group_is_made_invited_to_and_typed_in() {
         for page in [&ann, &bob, &cleo] {
             assert!(page.complaints().is_empty(), "{:?}", page.complaints());
         }
+    });
+}
+
+#[test]
+fn a_press_is_not_lost_on_what_changes_under_it() {
+    run(async {
+        let (server, browser) = (Server::start(), Browser::start().await);
+        let ann = browser.page(&server.url(), DESKTOP).await;
+        ann.sign_up("ann", "Ann").await;
+        let (bob, _) = server.user("bob", Some("Bob")).await;
+        ann.talk_to("Bob").await;
+        ann.write("Hello").await;
+        ann.all_sent().await;
+        let sent = bob.history(ann.conversation().await, Selector::Newest, None).await.unwrap();
+        let id = sent.items[0].id;
+        bob.react(id, "👍").await.unwrap();
+        ann.says(".reaction", "1").await;
+        let row = "document.querySelector('.message')";
+        ann.js(&format!("window.row = {row}; 0")).await;
+        let place = ann.hold(".reaction").await;
+        bob.react(id, "🎉").await.unwrap();
+        let content = "Hi".to_owned();
+        bob.send(ann.conversation().await, &SendMessage { content, ..Default::default() })
+            .await
+            .unwrap();
+        // The list has the next message; what is pressed is as it was.
+        ann.says(".list .row-line", "Hi").await;
+        assert_eq!(ann.js(&format!("{row} === window.row")).await, true);
+        ann.let_go(&place).await;
+        ann.says(".reaction.mine", "👍 2").await;
+        ann.says(".reaction", "🎉").await;
+        ann.sees("Bob: Hi").await;
     });
 }
 

@@ -1,6 +1,6 @@
 //! Windows: where they begin, what is said in them, and what they choose.
 
-use kith_client::protocol::rest::{NewGroup, SendMessage};
+use kith_client::protocol::rest::{Erase, Login, NewGroup, SendMessage};
 use serde_json::json;
 
 use crate::{
@@ -76,10 +76,11 @@ fn people_are_chosen_from_what_was_asked_for() {
         assert_eq!(ann.js("document.activeElement.name").await, "name");
         ann.type_text("Hike").await;
         ann.says(".picker .row", "Bob").await;
-        ann.click(".people-picker input").await;
+        ann.click(".people-search input").await;
         ann.type_text("cleo").await;
         ann.key("Enter", 0).await;
         assert_eq!(ann.js("document.querySelectorAll('.chip').length").await, 0);
+        ann.until("the server asked", "typeof answer === 'function'").await;
         ann.js("answer()").await;
         ann.says(".picker .row", "Cleo").await;
         ann.key("Enter", 0).await;
@@ -171,11 +172,15 @@ fn who_is_gone_and_who_is_blocked_is_so_everywhere() {
         let id = ann.sign_up("ann", "Ann").await;
         let (bob, bob_id) = server.user("bob", Some("Bob")).await;
         let (cleo, cleo_id) = server.user("cleo", Some("Cleo")).await;
+        let (dan, dan_id) = server.user("dan", Some("Dan")).await;
         let chat = bob.open_direct(id).await.unwrap().id;
         let hello = SendMessage { content: "Hello".to_owned(), ..Default::default() };
         bob.send(chat, &hello).await.unwrap();
-        let group =
-            NewGroup { name: "Hike".to_owned(), description: None, members: vec![id, cleo_id] };
+        let group = NewGroup {
+            name: "Hike".to_owned(),
+            description: None,
+            members: vec![id, cleo_id, dan_id],
+        };
         let group = bob.create_group(&group).await.unwrap().id;
         cleo.send(group, &hello).await.unwrap();
         // A block in one tab is one in the other.
@@ -189,13 +194,38 @@ fn who_is_gone_and_who_is_blocked_is_so_everywhere() {
         for page in [&ann, &other] {
             page.says(".closed", "You have blocked this person.").await;
         }
+        // On another device it is known once one looks at this one.
+        let phone = kith_client::Client::new(&server.url()).unwrap();
+        let login = Login {
+            email: None,
+            username: Some("ann".to_owned()),
+            password: PASSWORD.to_owned(),
+            device_name: None,
+        };
+        phone.login(&login).await.unwrap();
+        phone.unblock(bob_id).await.unwrap();
+        ann.js("dispatchEvent(new Event('focus'))").await;
+        ann.until("one may write", "document.querySelector('.closed') === null").await;
+        // Whoever deletes his account is called otherwise, though one shares nothing with him any more.
+        let erase = Erase { password: Some(PASSWORD.to_owned()) };
         ann.open("Hike").await;
         ann.sees("Cleo: Hello").await;
-        ann.until("it is kept", "new Promise((done) => setTimeout(() => done(true), 3000))").await;
-        let erase = kith_client::protocol::rest::Erase { password: Some(PASSWORD.to_owned()) };
         cleo.erase_me(&erase).await.unwrap();
-        ann.reload().await;
         ann.sees("Deleted user: Hello").await;
+        // So it is where that was not heard, and the old name was kept.
+        dan.send(group, &hello).await.unwrap();
+        ann.sees("Dan: Hello").await;
+        ann.until("it is kept", "new Promise((done) => setTimeout(() => done(true), 3000))").await;
+        ann.go("about:blank").await;
+        dan.erase_me(&erase).await.unwrap();
+        ann.go(&format!("{}/#{group}", server.url())).await;
+        ann.until("nobody of this name", "document.querySelectorAll('.message').length === 2")
+            .await;
+        ann.until(
+            "two deleted",
+            "[...document.querySelectorAll('.message')].every((it) => it.ariaLabel.startsWith('Deleted user'))",
+        )
+        .await;
         assert_ne!(bob_id, id);
     });
 }

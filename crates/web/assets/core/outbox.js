@@ -19,11 +19,15 @@ const PASSING = new Set([
 
 /** Why something was refused: a code of the interface, or `disconnected`. */
 export class Refused extends Error {
-  /** @param {string} code @param {string} message @param {number} [retryAfter] milliseconds */
-  constructor(code, message, retryAfter) {
+  /**
+   * @param {string} code @param {string} message
+   * @param {{retryAfter?: number, errors?: {field: string, message: string}[]}} [more] milliseconds, and the fields at fault
+   */
+  constructor(code, message, { retryAfter, errors = [] } = {}) {
     super(message);
     this.code = code;
     this.retryAfter = retryAfter;
+    this.errors = errors;
   }
 }
 
@@ -39,13 +43,13 @@ export class Outbox {
     this.changed = changed;
     /** @type {Map<string, Outgoing>} by id */
     this.entries = new Map();
-    /** Conversations that have one under way. @type {Set<string>} */
+    /** Conversations that are being sent. @type {Set<string>} */
     this.busy = new Set();
-    /** Conversations that wait to try again. @type {Map<string, number>} */
-    this.waiting = new Map();
     /** @type {Map<string, number>} */
     this.attempts = new Map();
     this.connected = false;
+    /** What waits to be tried again: no longer than until the connection comes or goes. @type {Set<(value?: unknown) => void>} */
+    this.waiting = new Set();
   }
 
   /** Takes in what was kept before the page was loaded. */
@@ -70,7 +74,7 @@ export class Outbox {
     return isKept;
   }
 
-  /** Tries a refused one again. @param {string} id */
+  /** @param {string} id */
   async retry(id) {
     const entry = this.entries.get(id);
     if (!entry) return;
@@ -91,7 +95,7 @@ export class Outbox {
   /** @param {boolean} connected */
   online(connected) {
     this.connected = connected;
-    for (const timer of this.waiting.values()) clearTimeout(timer);
+    for (const goOn of this.waiting) goOn();
     this.waiting.clear();
     if (connected) this.#sendAll();
   }
@@ -113,40 +117,33 @@ export class Outbox {
     );
   }
 
-  /** Sends the first that waits, then the one after it. @param {string} conversation */
+  /** Sends what waits, one after the other. @param {string} conversation */
   async #next(conversation) {
-    if (!this.connected || this.busy.has(conversation) || this.waiting.has(conversation)) return;
-    const entry = this.of(conversation).find((it) => it.state === "pending");
-    if (!entry) return;
+    if (this.busy.has(conversation)) return;
     this.busy.add(conversation);
-    const wait = await this.#attempt(entry);
+    const first = () => this.connected && this.of(conversation).find((it) => it.state === "pending");
+    for (let entry = first(); entry; entry = first()) await this.#attempt(entry);
     this.busy.delete(conversation);
-    if (!wait) return void this.#next(conversation);
-    const again = () => {
-      this.waiting.delete(conversation);
-      this.#next(conversation);
-    };
-    this.waiting.set(conversation, setTimeout(again, wait));
   }
 
-  /** @param {Outgoing} entry @returns {Promise<number>} how long to wait before anything else is sent */
+  /** Done when something else, or the same again, may be sent. @param {Outgoing} entry */
   async #attempt(entry) {
     const id = entry.client_message_id;
     try {
       await this.send(entry);
       await this.drop(id);
-      return 0;
     } catch (error) {
-      const refused = error instanceof Refused ? error : new Refused("internal", String(error));
-      if (!PASSING.has(refused.code)) {
-        await this.#set({ ...entry, state: "failed", error: refused.message });
-        return 0;
-      }
+      const { code, message, retryAfter = 0 } = error instanceof Refused ? error : new Refused("internal", String(error));
+      if (!PASSING.has(code)) return void (await this.#set({ ...entry, state: "failed", error: message }));
       // With the next connection it goes at once.
-      if (refused.code === "disconnected" && !this.connected) return 0;
+      if (code === "disconnected" && !this.connected) return;
       const attempt = this.attempts.get(id) ?? 0;
       this.attempts.set(id, attempt + 1);
-      return Math.max(refused.retryAfter ?? 0, backoff(attempt));
+      const wait = Math.max(retryAfter, backoff(attempt));
+      await new Promise((goOn) => {
+        this.waiting.add(goOn);
+        setTimeout(goOn, wait);
+      });
     }
   }
 }

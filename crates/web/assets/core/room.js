@@ -74,41 +74,30 @@ export class Room {
    * @returns {"added" | "changed" | "known" | "elsewhere" | "gap"}
    */
   take(message) {
-    const known = this.at(message.seq);
-    if (known) {
-      if (message.version <= known.version) return "known";
-      this.messages[this.place(message.seq)] = merged(known, message);
-      return "changed";
-    }
-    if (this.hasAfter || message.seq < this.firstSeq) return "elsewhere";
-    if (this.messages.length && message.seq !== this.lastSeq + 1) return "gap";
+    const { seq, version } = message;
+    if (this.at(seq)) return this.change(seq, version, () => message) ? "changed" : "known";
+    if (this.hasAfter || seq < this.firstSeq) return "elsewhere";
+    if (this.messages.length && seq !== this.lastSeq + 1) return "gap";
     this.messages.push(message);
     return "added";
   }
 
   /**
-   * Changes the message with this number, if it is here and older than this version.
+   * Changes the message with this number, if it is here and older than this version. Says whether it did.
    * @param {number} seq @param {number} version @param {(message: Message) => Partial<Message>} change
    */
   change(seq, version, change) {
     const known = this.at(seq);
-    if (known && version > known.version) {
-      this.messages[this.place(seq)] = { ...known, ...change(known), version };
-    }
+    if (!known || version <= known.version) return false;
+    const newer = change(known);
+    // Frames say neither how far a message has come nor what it answers: what REST said of it stays.
+    const reply_to = known.reply_to && { ...known.reply_to, ...newer.reply_to };
+    this.messages[this.place(seq)] = { ...known, ...newer, reply_to, version };
+    return true;
   }
 
   /** A frame has brought this change. @param {number} version */
   advance(version) {
     if (!this.stale) this.version = Math.max(this.version, version);
   }
-}
-
-/**
- * Frames say neither how far a message has come nor what it answers: what REST said of it stays.
- * @param {Message} known @param {Message} newer @returns {Message}
- */
-function merged(known, newer) {
-  const excerpt = newer.reply_to?.excerpt ?? known.reply_to?.excerpt;
-  const reply_to = newer.reply_to && { ...newer.reply_to, excerpt };
-  return { ...newer, reply_to, status: newer.status ?? known.status };
 }

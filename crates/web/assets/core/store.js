@@ -8,7 +8,7 @@ import { Room } from "./room.js";
 /** Unread messages are counted exactly up to here, as the server does. */
 export const MOST_UNREAD = 999;
 /** For so long somebody types without saying so again: the server's own measure, and some grace. */
-const TYPING_LASTS = 7_000;
+export const TYPING_LASTS = 7_000;
 
 export class Store {
   constructor() {
@@ -18,14 +18,12 @@ export class Store {
     this.conversations = new Map();
     /** @type {Map<string, Profile>} */
     this.people = new Map();
-    /** Those of whom only what was kept is known: they may be called otherwise by now. @type {Set<string>} */
+    /** Those who may be called otherwise by now, as when only what was kept is known of them. @type {Set<string>} */
     this.old = new Set();
     /** @type {Map<string, {online: boolean | null, last_seen: string | null}>} */
     this.presence = new Map();
     /** How far the others have come. @type {Map<string, Map<string, Mark>>} */
     this.marks = new Map();
-    /** What all others have reached, until a mark moves. @type {Map<string, Mark>} */
-    this.least = new Map();
     /** @type {Map<string, Room>} */
     this.rooms = new Map();
     /** Until when who types where. @type {Map<string, Map<string, number>>} */
@@ -103,7 +101,6 @@ export class Store {
     const last_message = newest(conversation.last_message, before?.last_message);
     const last_seq = Math.max(conversation.last_seq, before?.last_seq ?? 0);
     this.conversations.set(id, { ...conversation, last_message, last_seq, my: this.#recount(conversation) });
-    this.least.delete(id);
     if (receipts) {
       const known = this.#marksOf(id);
       const others = new Set(receipts.map((it) => it.user_id));
@@ -128,8 +125,8 @@ export class Store {
 
   /** @param {string} id */
   remove(id) {
-    const { conversations, rooms, marks, least, counted, typing } = this;
-    for (const held of [conversations, rooms, marks, least, counted, typing]) held.delete(id);
+    const { conversations, rooms, marks, counted, typing } = this;
+    for (const held of [conversations, rooms, marks, counted, typing]) held.delete(id);
     this.touch("list", `room:${id}`);
   }
 
@@ -144,6 +141,12 @@ export class Store {
     this.touch("people");
   }
 
+  /** What is known of somebody may be no longer so. @param {string} user */
+  doubt(user) {
+    this.old.add(user);
+    this.touch("people");
+  }
+
   /** @param {Frame} frame @returns {Wish[]} */
   apply(frame) {
     switch (frame.type) {
@@ -151,9 +154,9 @@ export class Store {
       case "message_sent":
         return this.#arrived(frame.message);
       case "message_updated":
-        return this.#updated(frame.message);
+        return this.#changed(frame.message, () => frame.message);
       case "message_deleted":
-        return this.#changed(frame, () => ({
+        return this.#changed(/** @type {any} */ (frame), () => ({
           content: null,
           reactions: [],
           mentions: [],
@@ -162,15 +165,17 @@ export class Store {
         }));
       case "reaction_added":
       case "reaction_removed":
-        return this.#changed(frame, ({ reactions }) => {
+        return this.#changed(/** @type {any} */ (frame), ({ reactions }) => {
           const added = frame.type === "reaction_added";
           return { reactions: reacted(reactions, frame.emoji, frame.user_id, added, this.me?.id) };
         });
       case "receipt_update":
         return this.#receipt(frame);
       case "user_typing":
+        this.#types(frame.conversation_id, frame.user_id, true);
+        return [{ want: "typists", conversation: frame.conversation_id }];
       case "user_stopped_typing":
-        this.#types(frame.conversation_id, frame.user_id, frame.type === "user_typing");
+        this.#types(frame.conversation_id, frame.user_id, false);
         return [];
       case "user_online":
       case "user_offline":
@@ -190,7 +195,6 @@ export class Store {
       case "conversation_updated": {
         const known = this.conversations.get(frame.conversation.id);
         if (known) this.conversations.set(known.id, { ...known, ...frame.conversation });
-        this.least.delete(frame.conversation.id);
         this.touch("list", `room:${frame.conversation.id}`);
         return [];
       }
@@ -236,27 +240,16 @@ export class Store {
   }
 
   /**
-   * How far one's own message has come: what all others have reached.
+   * How far one's own message has come: what all others have reached, where all of them are known.
    * @param {Message} message
    * @returns {Status}
    */
-  status(message) {
-    const said = message.status ?? "sent";
-    const { delivered, read } = this.#leastOf(message.conversation_id);
-    if (said === "read" || read >= message.seq) return "read";
-    return delivered >= message.seq ? "delivered" : said;
-  }
-
-  /** What all others have reached; nothing where not all of them are known. @param {string} id */
-  #leastOf(id) {
-    let least = this.least.get(id);
-    if (least) return least;
-    const marks = this.marks.get(id) ?? new Map();
-    const others = [...marks.keys()].filter((user) => user !== this.me?.id).map((user) => marks.get(user));
+  status({ conversation_id: id, seq, status: said = "sent" }) {
+    const others = [...(this.marks.get(id)?.values() ?? [])];
     const all = others.length > 0 && others.length >= (this.conversations.get(id)?.member_count ?? 0) - 1;
-    const of = (/** @type {keyof Mark} */ mark) => (all ? Math.min(...others.map((it) => it[mark])) : 0);
-    this.least.set(id, (least = { delivered: of("delivered"), read: of("read") }));
-    return least;
+    const reached = (/** @type {keyof Mark} */ mark) => all && others.every((it) => it[mark] >= seq);
+    if (said === "read" || reached("read")) return "read";
+    return reached("delivered") ? "delivered" : said;
   }
 
   /** What is kept in the browser, to show it before the server answers. */
@@ -299,7 +292,9 @@ export class Store {
       this.conversations.set(id, grown);
       this.#count(grown, message);
       // To rename or to add somebody changes more than the history.
-      if (message.message_type === "system") wishes.push({ want: "sync" });
+      if (message.system) wishes.push({ want: "sync" });
+      // Whoever leaves all groups may be leaving altogether.
+      if (message.system?.event === "member_left") wishes.push({ want: "person", user: message.system.actor_id });
     }
     const room = this.rooms.get(id);
     if (room?.loaded) {
@@ -338,27 +333,17 @@ export class Store {
     return my && more(my, late.length, mentions);
   }
 
-  /** @param {Message} message @returns {Wish[]} */
-  #updated(message) {
-    const { conversation_id: id, seq, version } = message;
-    this.rooms.get(id)?.take(message);
-    this.#noted(id, seq, version, () => message);
-    return [];
-  }
-
-  /** @param {Frame} frame @param {(message: Message) => Partial<Message>} change @returns {Wish[]} */
-  #changed(frame, change) {
-    const { conversation_id: id, seq, version } = frame;
-    this.rooms.get(id)?.change(seq, version, change);
-    this.#noted(id, seq, version, change);
-    return [];
-  }
-
-  /** @param {string} id @param {number} seq @param {number} version @param {(message: Message) => Partial<Message>} change */
-  #noted(id, seq, version, change) {
-    this.rooms.get(id)?.advance(version);
+  /**
+   * A message is another one now, where it is held and where it is the last.
+   * @param {Pick<Message, "conversation_id" | "seq" | "version">} frame @param {(message: Message) => Partial<Message>} change
+   * @returns {Wish[]}
+   */
+  #changed({ conversation_id: id, seq, version }, change) {
+    const room = this.rooms.get(id);
+    room?.change(seq, version, change);
+    room?.advance(version);
     const conversation = this.conversations.get(id);
-    if (!conversation) return;
+    if (!conversation) return [];
     const last = conversation.last_message;
     const changed = last && last.seq === seq && last.version < version;
     const last_message = changed ? { ...last, ...change(last), version } : last;
@@ -368,6 +353,7 @@ export class Store {
       last_message,
     });
     this.touch("list", `room:${id}`);
+    return [];
   }
 
   /** @param {Frame} frame @returns {Wish[]} */
@@ -417,7 +403,6 @@ export class Store {
       delivered: Math.max(known.delivered, delivered, read),
       read: Math.max(known.read, read),
     });
-    this.least.delete(id);
   }
 
   /** @param {string} id */

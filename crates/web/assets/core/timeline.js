@@ -22,44 +22,57 @@ export function rows(messages, { before, hasBefore, outgoing, readSeq, me }) {
   // The line stands above the first that is new, or nowhere.
   const [first] = messages;
   let lined = readSeq === null || (hasBefore && first && first.seq > readSeq + 1);
-  messages.forEach((message, index) => {
+  const all = [...messages, ...outgoing.map((entry) => unsent(entry, me))];
+  all.forEach((message, index) => {
     const at = new Date(message.created_at);
-    const previous = messages[index - 1] ?? before;
-    const next = messages[index + 1];
+    const previous = all[index - 1] ?? before;
+    // One's own message keeps its key when it is confirmed: its element stays.
+    const key = message.sender_id === me ? `m-${message.client_message_id}` : `m-${message.id}`;
     const newDay = at.toDateString() !== day;
     if (newDay) {
       day = at.toDateString();
-      found.push({ kind: "day", key: `day-${message.seq}`, at });
+      found.push({ kind: "day", key: `day-${key}`, at });
     }
-    const newLine =
-      !lined && message.seq > (readSeq ?? 0) && message.sender_id !== me && message.message_type !== "system";
+    const newLine = !lined && message.seq > (readSeq ?? 0) && message.sender_id !== me && !message.system;
     if (newLine) {
       lined = true;
       found.push({ kind: "line", key: "line" });
     }
-    // One's own message keeps its key when it is confirmed: its element stays.
-    const key = message.sender_id === me ? `m-${message.client_message_id}` : `m-${message.id}`;
-    if (message.message_type === "system") {
+    if (message.system) {
       found.push({ kind: "system", key, message });
       return;
     }
     const leads = newDay || newLine || !together(previous, message);
-    found.push({ kind: "message", key, message, leads, ends: !together(message, next) });
-  });
-  const last = messages.at(-1);
-  outgoing.forEach((entry, index) => {
-    const leads =
-      !index && !(last && last.sender_id === me && entry.created_at - Date.parse(last.created_at) < TOGETHER);
-    const ends = index === outgoing.length - 1;
-    found.push({ kind: "outgoing", key: `m-${entry.client_message_id}`, entry, leads, ends });
+    found.push({ kind: "message", key, message, leads, ends: !together(message, all[index + 1]) });
   });
   return found;
 }
 
+/** What waits to be sent, as the message that it will be. @param {Outgoing} entry @param {string} me @returns {Message} */
+const unsent = (entry, me) => ({
+  id: entry.client_message_id,
+  client_message_id: entry.client_message_id,
+  conversation_id: entry.conversation_id,
+  seq: 0,
+  version: 0,
+  sender_id: me,
+  message_type: "text",
+  content: entry.content,
+  reply_to: entry.reply_to,
+  mentions: [],
+  reactions: [],
+  system: null,
+  created_at: new Date(entry.created_at).toISOString(),
+  edited_at: null,
+  deleted_at: null,
+  pinned_at: null,
+  waiting: entry,
+});
+
 /** @param {Message | undefined} one @param {Message | undefined} next */
 function together(one, next) {
   if (!one || !next || one.sender_id !== next.sender_id) return false;
-  if (one.message_type === "system" || next.message_type === "system") return false;
+  if (one.system || next.system) return false;
   return Date.parse(next.created_at) - Date.parse(one.created_at) < TOGETHER;
 }
 
@@ -72,7 +85,7 @@ const time = (it) => Date.parse(it.last_message_at ?? it.created_at);
 export const inbox = (all) =>
   [...all].sort((one, other) => isPinned(other) - isPinned(one) || time(other) - time(one));
 
-/** Whether it is muted now. @param {Conversation} it */
+/** @param {Conversation} it */
 export const isMuted = ({ my }) => Boolean(my?.muted_until && Date.parse(my.muted_until) > now());
 
 /** How many unread messages the title tells of: not those that are muted or put away. @param {Iterable<Conversation>} all */

@@ -4,15 +4,6 @@ import { guessClock } from "../core/clock.js";
 import { Refused } from "../core/outbox.js";
 import { PATIENCE, SignedOut, token } from "./session.js";
 
-/** What the server refused, with the fields at fault. */
-export class Problem extends Refused {
-  /** @param {{code?: string, detail?: string, errors?: {field: string, message: string}[]}} body @param {number} status */
-  constructor(body, status) {
-    super(body.code ?? "internal", body.detail ?? `the server answered ${status}`);
-    this.errors = body.errors ?? [];
-  }
-}
-
 const away = () => new Refused("disconnected", "The server cannot be reached.");
 
 /**
@@ -35,17 +26,18 @@ export async function ask(method, path, body, bearer) {
   guessClock(answer.headers.get("Date"));
   if (answer.status === 204) return null;
   const json = await answer.json().catch(() => (answer.ok ? Promise.reject(away()) : {}));
-  if (!answer.ok) throw new Problem(json, answer.status);
-  return json;
+  if (answer.ok) return json;
+  const { code = "internal", detail = `the server answered ${answer.status}`, errors } = json;
+  throw new Refused(code, detail, { errors });
 }
 
 /** Asks as the one who is signed in. @param {string} method @param {string} path @param {object} [body] @returns {Promise<any>} */
-export async function call(method, path, body) {
+async function call(method, path, body) {
   const first = await bearer();
   try {
     return await ask(method, path, body, first);
   } catch (error) {
-    if (!(error instanceof Problem) || error.code !== "unauthenticated") throw error;
+    if (!(error instanceof Refused) || error.code !== "unauthenticated") throw error;
     return ask(method, path, body, await bearer(first));
   }
 }

@@ -3,7 +3,7 @@
 import { now } from "../core/clock.js";
 import { NOTHING, draftOf, kept } from "../core/draft.js";
 import { Outbox } from "../core/outbox.js";
-import { Store } from "../core/store.js";
+import { Store, TYPING_LASTS } from "../core/store.js";
 import { api, ask } from "./api.js";
 import { Database } from "./db.js";
 import { forget, lose, signIn, tokens } from "./session.js";
@@ -24,9 +24,13 @@ const KEPT = 60;
 const LATE = 5_000;
 /** Somebody who could not be asked for is asked for again after this. */
 const ASK_AGAIN = 30_000;
+/** Whoever deletes his account has left all groups first, this long before at most. */
+const ASK_AFTER = 3_000;
+/** How far one had read when the page went. */
+const READ = "kith.read.";
 
 export class Client {
-  /** @param {string} user @param {Database | null} db null where the browser keeps nothing */
+  /** @param {string} user @param {Database} db */
   constructor(user, db) {
     this.user = user;
     this.db = db;
@@ -34,10 +38,8 @@ export class Client {
     this.connected = false;
     /** Whether all that was missed while away is here. */
     this.current = false;
-    /** Those who hear of the connection. @type {Set<() => void>} */
-    this.onState = new Set();
-    /** Hears when what was sent has had no answer for a while, and when it has. */
-    this.onLate = (/** @type {boolean} */ _late) => {};
+    /** Whether what was sent has had no answer for a while. */
+    this.late = false;
     /** What is done soon. @type {Set<string>} */
     this.waiting = new Set();
     /** Work that is under way, so that it is not begun twice. @type {Map<string, Promise<any>>} */
@@ -51,12 +53,8 @@ export class Client {
       signedOut: () => this.ended(true),
     });
     this.outbox = new Outbox(
-      {
-        put: async (entry) => (db ?? nowhere()).outbox.put(entry),
-        // What the database did not take is kept beside it until then.
-        delete: async (id) => (keep(this.#written(id), null), db?.outbox.delete(id)),
-        all: async () => db?.outbox.all() ?? [],
-      },
+      // What the database did not take is kept beside it until then.
+      { ...db.outbox, delete: (id) => (keep(this.#written(id), null), db.outbox.delete(id)) },
       (entry) => this.#send(entry),
       (id) => this.store.touch(`room:${id}`, "list"),
     );
@@ -65,15 +63,17 @@ export class Client {
     this.tabs = new BroadcastChannel(`kith.blocks.${user}`);
     this.tabs.onmessage = () => this.sync();
     addEventListener("focus", () => this.sync());
+    addEventListener("pagehide", () => this.#keepMarks());
   }
 
   /** The client of the one who is signed in. */
   static async start() {
     const user = tokens()?.user_id ?? "";
-    const db = await Database.open(user).catch(() => null);
+    const db = await Database.open(user).catch(() => new Database(null));
     const client = new Client(user, db);
-    const shown = await db?.shown("store").catch(() => null);
+    const shown = await db.shown("store").catch(() => null);
     if (shown) client.store.restore(shown);
+    client.#restoreMarks();
     await client.outbox.open().catch(() => {});
     client.#recover();
     client.socket.connect();
@@ -141,7 +141,7 @@ export class Client {
     });
   }
 
-  /** Loads the page around a message. @param {string} id @param {number} seq */
+  /** @param {string} id @param {number} seq */
   async jump(id, seq) {
     if (!this.store.room(id).at(seq)) await this.#load(id, `&around=${seq}`);
   }
@@ -177,10 +177,13 @@ export class Client {
     const my = this.conversation(id)?.my;
     if (!my || seq <= my.read_seq || !this.connected) return;
     this.store.read(id, seq);
-    this.#soon(`read ${id}`, TELL_EVERY, () => {
-      const read = this.conversation(id)?.my?.read_seq;
-      if (read) this.socket.tell({ type: "message_read", conversation_id: id, seq: read });
-    });
+    this.#soon(`read ${id}`, TELL_EVERY, () => this.#tellRead(id));
+  }
+
+  /** @param {string} id */
+  #tellRead(id) {
+    const seq = this.conversation(id)?.my?.read_seq;
+    if (seq) this.socket.tell({ type: "message_read", conversation_id: id, seq });
   }
 
   /** @param {string} id @param {boolean} types */
@@ -206,7 +209,7 @@ export class Client {
     }
   }
 
-  /** Gives a reaction, or takes it back. @param {Message} message @param {string} emoji */
+  /** @param {Message} message @param {string} emoji */
   async react({ id, version, reactions }, emoji) {
     const path = `/messages/${id}/reactions/${encodeURIComponent(emoji)}`;
     const given = reactions.find((it) => it.emoji === emoji);
@@ -226,7 +229,7 @@ export class Client {
     return api[pinned_at ? "delete" : "put"](`/messages/${id}/pin`);
   }
 
-  /** Takes in a conversation that a call has answered with. @param {Conversation} conversation */
+  /** @param {Conversation} conversation */
   put(conversation) {
     this.#grant(this.store.put(conversation));
     return conversation;
@@ -262,8 +265,8 @@ export class Client {
     this.socket.close();
     if (unasked) lose();
     else forget();
-    if (unasked) await this.db?.forgetShown().catch(() => {});
-    this.db?.db.close();
+    if (unasked) await this.db.forgetShown().catch(() => {});
+    this.db.db?.close();
     if (!unasked) await Database.erase(this.user).catch(() => {});
     location.reload();
   }
@@ -292,7 +295,8 @@ export class Client {
 
   /** @param {boolean} connected */
   #state(connected) {
-    if (this.connected && !connected) {
+    if (this.connected === connected) return;
+    if (!connected) {
       // It may be needed by the next page, which has no server to ask.
       this.#keepStore();
       for (const id of this.store.rooms.keys()) this.#keepRoom(id);
@@ -300,7 +304,7 @@ export class Client {
     }
     this.connected = connected;
     this.current = false;
-    for (const listener of this.onState) listener();
+    this.store.touch("connection");
     this.outbox.online(connected);
     if (connected) this.#syncAnew();
   }
@@ -363,8 +367,16 @@ export class Client {
     for (const wish of wishes) {
       if (wish.want === "sync") this.sync();
       else if (wish.want === "changes") this.#heal(wish.conversation).catch(() => {});
-      else this.#tellDelivered(wish.conversation);
+      else if (wish.want === "person") this.#askSoon(wish.user);
+      else if (wish.want === "delivered") this.#tellDelivered(wish.conversation);
+      // Who stops typing may not say so.
+      else setTimeout(() => this.store.touch("list", `typing:${wish.conversation}`), TYPING_LASTS);
     }
+  }
+
+  /** @param {string} user */
+  #askSoon(user) {
+    this.#soon(`person ${user}`, ASK_AFTER, () => this.store.doubt(user));
   }
 
   /** @param {string} id */
@@ -385,19 +397,25 @@ export class Client {
       client_message_id,
       ...(reply_to && { reply_to: reply_to.id }),
     };
-    let late = false;
-    const timer = setTimeout(() => this.onLate((late = true)), LATE);
+    const timer = setTimeout(() => this.#late(true), LATE);
     const frame = await this.socket.ask({ type: "send_message", ...message }).finally(() => {
       clearTimeout(timer);
-      if (late) this.onLate(false);
+      this.#late(false);
     });
     if (frame.message.reply_to && reply_to) frame.message.reply_to.excerpt ??= reply_to.excerpt;
     await this.#confirmed(frame);
   }
 
+  /** @param {boolean} late */
+  #late(late) {
+    if (this.late === late) return;
+    this.late = late;
+    this.store.touch("connection");
+  }
+
   /** @param {string} id */
   async #showKept(id) {
-    const page = await this.db?.shown(`room ${id}`).catch(() => null);
+    const page = await this.db.shown(`room ${id}`).catch(() => null);
     const room = this.store.room(id);
     if (!page || room.loaded) return;
     room.reset(page);
@@ -414,9 +432,22 @@ export class Client {
     this.#soon("keep", KEEP_AFTER, () => this.#keepStore());
   }
 
+  /** What was read of late is not in the database yet, nor told. */
+  #keepMarks() {
+    if (tokens()?.user_id !== this.user) return;
+    const all = [...this.store.conversations.values()];
+    keep(READ + this.user, JSON.stringify(Object.fromEntries(all.map(({ id, my }) => [id, my?.read_seq]))));
+    for (const { id } of all) if (this.waiting.has(`read ${id}`)) this.#tellRead(id);
+  }
+
+  #restoreMarks() {
+    const marks = JSON.parse(localStorage.getItem(READ + this.user) ?? "{}");
+    for (const id in marks) this.store.read(id, marks[id]);
+  }
+
   #keepStore() {
     const { me } = this.store;
-    if (me) this.db?.show("store", this.store.snapshot()).catch(() => {});
+    if (me) this.db.show("store", this.store.snapshot()).catch(() => {});
   }
 
   /** @param {string} id */
@@ -426,7 +457,7 @@ export class Client {
     const items = room.messages.slice(-KEPT);
     const has_before = room.hasBefore || items.length < room.messages.length;
     const page = { items, has_before, has_after: false, version: room.version };
-    this.db?.show(`room ${id}`, page).catch(() => {});
+    this.db.show(`room ${id}`, page).catch(() => {});
   }
 
   /** @param {string} what @param {number} wait @param {() => void} work */
@@ -489,8 +520,3 @@ function deviceName() {
 /** 128 random bits. */
 const randomId = () =>
   [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-
-/** Where the browser keeps nothing, as in some private windows. @returns {never} */
-function nowhere() {
-  throw new Error("nothing is kept here");
-}

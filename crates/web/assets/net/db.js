@@ -39,22 +39,22 @@ export class Database {
     return done(indexedDB.deleteDatabase(name(user)));
   }
 
-  /** @param {IDBDatabase} db */
+  /** @param {IDBDatabase | null} db null where the browser keeps nothing, as in some private windows: all fails then */
   constructor(db) {
     this.db = db;
     // Another tab erases it: that waits for nobody.
-    db.onversionchange = () => db.close();
+    if (db) db.onversionchange = () => db.close();
     /** @type {Shelf} */
     this.outbox = {
       put: (entry) => this.#write(OUTBOX, (store) => store.put(entry)),
       delete: (id) => this.#write(OUTBOX, (store) => store.delete(id)),
-      all: () => done(this.db.transaction(OUTBOX).objectStore(OUTBOX).getAll()),
+      all: async () => done(this.#begin(OUTBOX).objectStore(OUTBOX).getAll()),
     };
   }
 
   /** @param {string} key @returns {Promise<any>} */
-  shown(key) {
-    return done(this.db.transaction(SHOWN).objectStore(SHOWN).get(key));
+  async shown(key) {
+    return done(this.#begin(SHOWN).objectStore(SHOWN).get(key));
   }
 
   /** @param {string} key @param {any} value */
@@ -67,10 +67,16 @@ export class Database {
     return this.#write(SHOWN, (store) => store.clear());
   }
 
+  /** @param {string} name @param {IDBTransactionMode} [mode] */
+  #begin(name, mode) {
+    if (!this.db) throw new Error("nothing is kept here");
+    return this.db.transaction(name, mode, { durability: "strict" });
+  }
+
   /** Resolves when it is on disk. @param {string} name @param {(store: IDBObjectStore) => void} change */
   #write(name, change) {
     return inTime((/** @type {(value: void) => void} */ resolve, reject) => {
-      const transaction = this.db.transaction(name, "readwrite", { durability: "strict" });
+      const transaction = this.#begin(name, "readwrite");
       transaction.oncomplete = () => resolve();
       transaction.onerror = transaction.onabort = () => reject(transaction.error);
       change(transaction.objectStore(name));

@@ -3,13 +3,11 @@
 import { backoff } from "../core/backoff.js";
 import { setClock } from "../core/clock.js";
 import { Refused } from "../core/outbox.js";
-import { call } from "./api.js";
+import { api } from "./api.js";
 import { PATIENCE, SignedOut, token } from "./session.js";
 
 /** How often an idle connection is tried. */
 const PULSE = 25_000;
-/** The server has signed this session out. */
-const SIGNED_OUT = 4401;
 
 export class Socket {
   /**
@@ -40,11 +38,11 @@ export class Socket {
     clearTimeout(this.timer);
     this.opening = true;
     try {
-      const { ticket } = await call("POST", "/auth/ws-ticket");
+      const { ticket } = await api.post("/auth/ws-ticket");
       this.#open(ticket);
     } catch (error) {
       if (error instanceof SignedOut) return this.on.signedOut();
-      this.#again(error instanceof Refused ? error.retryAfter : 0);
+      this.#again(error instanceof Refused ? error.retryAfter : undefined);
     } finally {
       this.opening = false;
     }
@@ -81,9 +79,9 @@ export class Socket {
     // It opens soon, or is given up.
     this.timer = setTimeout(() => this.socket === socket && this.#lost(), PATIENCE);
     socket.onmessage = ({ data }) => this.socket === socket && this.#heard(JSON.parse(data));
-    socket.onclose = ({ code, reason }) => {
-      if (this.socket !== socket) return;
-      this.#lost(Number(/retry_after_ms=(\d+)/.exec(reason)?.[1] ?? 0), code);
+    // Where the session has ended, the next ticket tells.
+    socket.onclose = ({ reason }) => {
+      if (this.socket === socket) this.#lost(Number(/retry_after_ms=(\d+)/.exec(reason)?.[1] ?? 0));
     };
   }
 
@@ -107,15 +105,14 @@ export class Socket {
     if (!frame.id || !waiting) return this.on.frame(frame);
     clearTimeout(waiting.timer);
     this.waiting.delete(frame.id);
-    if (frame.type === "error") waiting.reject(new Refused(frame.code, frame.message, frame.retry_after_ms));
+    if (frame.type === "error") waiting.reject(new Refused(frame.code, frame.message, { retryAfter: frame.retry_after_ms }));
     else waiting.resolve(frame);
   }
 
-  /** @param {number} [retryAfter] @param {number} [code] */
-  #lost(retryAfter = 0, code = 0) {
+  /** @param {number} [retryAfter] */
+  #lost(retryAfter) {
     this.socket?.close();
     this.socket = null;
-    const was = this.ready;
     this.ready = false;
     const waiting = [...this.waiting.values()];
     this.waiting.clear();
@@ -123,11 +120,7 @@ export class Socket {
       clearTimeout(timer);
       reject(new Refused("disconnected", "The connection was lost."));
     }
-    if (was) this.on.state(false);
-    if (this.closed) return;
-    // The token may only have been too old: a refresh tells.
-    if (code === SIGNED_OUT) this.#again(1);
-    else this.#again(retryAfter);
+    this.#again(retryAfter);
   }
 
   /** @param {number} [atLeast] */

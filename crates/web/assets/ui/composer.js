@@ -14,19 +14,12 @@ const SAY_TYPING = 3_000;
 const touch = matchMedia("(pointer: coarse)");
 
 export class Composer {
-  /**
-   * @param {Client} client
-   * @param {string} id of the conversation
-   * @param {object} on
-   * @param {() => void} on.sent
-   * @param {() => Message | undefined} on.lastOwn the message that ArrowUp edits
-   * @param {() => Promise<Member[]>} on.members those who can be mentioned
-   */
-  constructor(client, id, on) {
-    this.client = client;
-    this.id = id;
-    this.on = on;
-    this.draft = client.draft(id);
+  /** @param {View} view */
+  constructor(view) {
+    this.view = view;
+    this.client = view.client;
+    this.id = view.id;
+    this.draft = this.client.draft(this.id);
     /** Whether it was written in this tab. */
     this.isOwn = false;
     this.saidTyping = 0;
@@ -39,7 +32,7 @@ export class Composer {
       "aria-controls": "names",
       input: () => this.#typed(),
       keydown: (event) => this.#key(event),
-      blur: () => this.#stopTyping(),
+      blur: () => this.stopTyping(),
     });
     this.above = h("div.composer-above");
     this.names = h("ul.names", { id: "names", role: "listbox", "aria-label": "People to mention" });
@@ -47,8 +40,7 @@ export class Composer {
     this.button = iconButton("send", "Send", () => this.#send(), "send");
     const row = h("div.composer-row", this.input, this.button);
     this.element = h("div.composer", this.names, this.above, row, this.limit);
-    this.onStorage = () => this.#follow();
-    addEventListener("storage", this.onStorage);
+    addEventListener("storage", () => this.#follow(), view.gone);
     this.#show();
   }
 
@@ -73,11 +65,6 @@ export class Composer {
     else if (answers) this.#set({ ...this.draft, answers: null });
     else return false;
     return true;
-  }
-
-  close() {
-    this.#stopTyping();
-    removeEventListener("storage", this.onStorage);
   }
 
   /** Another tab may have written here. What is typed in this one stays; what was only kept follows. */
@@ -152,13 +139,13 @@ export class Composer {
 
   /** @param {boolean} types */
   #sayTyping(types) {
-    if (!types) return this.#stopTyping();
+    if (!types) return this.stopTyping();
     if (Date.now() - this.saidTyping < SAY_TYPING) return;
     this.saidTyping = Date.now();
     this.client.types(this.id, true);
   }
 
-  #stopTyping() {
+  stopTyping() {
     if (this.saidTyping) this.client.types(this.id, false);
     this.saidTyping = 0;
   }
@@ -173,7 +160,7 @@ export class Composer {
     this.client.write(this.id, this.draft);
     this.#set(NOTHING);
     this.input.focus();
-    this.on.sent();
+    this.view.sent();
   }
 
   /** Changes a message. What was typed stays until the server has it. @param {NonNullable<Draft["edits"]>} edits @param {string} content */
@@ -190,7 +177,7 @@ export class Composer {
       event.preventDefault();
       this.#send();
     } else if (event.key === "ArrowUp" && !this.input.value) {
-      const last = this.on.lastOwn();
+      const last = this.view.room?.messages.findLast((it) => this.view.mayEdit(it));
       if (!last) return;
       event.preventDefault();
       this.edit(last);
@@ -205,7 +192,7 @@ export class Composer {
 
   async #suggest() {
     const prefix = this.#prefix();
-    const members = prefix === undefined ? [] : await this.on.members().catch(() => []);
+    const members = prefix === undefined ? [] : await this.view.members().catch(() => []);
     if (prefix !== this.#prefix()) return;
     const text = prefix?.toLowerCase() ?? "";
     const begins = (/** @type {string} */ name) => name.toLowerCase().startsWith(text);
@@ -231,7 +218,7 @@ export class Composer {
     this.#choose(0);
   }
 
-  /** Marks the name that Enter takes. @param {number} place */
+  /** @param {number} place */
   #choose(place) {
     const options = every(this.names, "li");
     options.forEach((it, index) => (it.ariaSelected = String(index === place)));

@@ -30,7 +30,7 @@ export class ConversationView {
     this.highlighted = null;
     /** @type {Panel | null} */
     this.panel = null;
-    /** Those who can be mentioned, once they were asked for. @type {Promise<Member[]> | null} */
+    /** Once they were asked for. @type {Promise<Member[]> | null} */
     this.memberList = null;
     this.memberCount = 0;
     /** Whether it was one's own while it was open. */
@@ -39,13 +39,11 @@ export class ConversationView {
     this.asked = false;
     /** Whether it shows what one sees at first. What stands there before that is seen by nobody. */
     this.placed = false;
+    this.leaving = new AbortController();
+    /** What is heard until it is closed. */
+    this.gone = { signal: this.leaving.signal };
     this.timeline = new Timeline(this);
-    this.composer = new Composer(this.client, id, {
-      sent: () => this.#sent(),
-      lastOwn: () =>
-        this.room?.messages.findLast((it) => this.mayEdit(it)),
-      members: () => this.#members(),
-    });
+    this.composer = new Composer(this);
     this.head = h("header.bar");
     this.typing = h("div.typing-line", { "aria-live": "polite" });
     this.foot = h("div.foot-area");
@@ -55,10 +53,8 @@ export class ConversationView {
     this.saidSeq = null;
     this.column = h("section.column", this.head, this.timeline.element, this.log, this.typing, this.foot);
     this.element = h("div.conversation", this.column);
-    this.onFocus = () => this.seen();
-    addEventListener("focus", this.onFocus);
-    this.onWidth = () => (this.column.inert = Boolean(this.panel) && narrow.matches);
-    narrow.addEventListener("change", this.onWidth);
+    addEventListener("focus", () => this.seen(), this.gone);
+    narrow.addEventListener("change", () => this.#cover(), this.gone);
   }
 
   get conversation() {
@@ -102,15 +98,11 @@ export class ConversationView {
   }
 
   close() {
-    removeEventListener("focus", this.onFocus);
-    narrow.removeEventListener("change", this.onWidth);
-    clearTimeout(this.typingTimer);
+    this.leaving.abort();
     clearTimeout(this.highlightTimer);
-    this.composer.close();
-    this.timeline.close();
+    this.composer.stopTyping();
   }
 
-  /** The connection is here again. */
   connected() {
     this.asked = false;
     this.#load();
@@ -120,17 +112,14 @@ export class ConversationView {
 
   /** @param {Set<Topic>} topics */
   changed(topics) {
-    const here = topics.has(`room:${this.id}`);
-    const people = topics.has("people");
     this.#noteRead();
     this.#load();
     this.#say();
-    if (here || people || topics.has("list") || topics.has("blocks")) this.#render();
-    if (here || people) {
-      this.timeline.render();
-      this.seen();
-    } else if (topics.has("blocks")) this.timeline.render();
-    if (people || topics.has(`typing:${this.id}`)) this.#renderTyping();
+    this.#render();
+    this.#renderTyping();
+    if (!topics.has(`room:${this.id}`) && !topics.has("people") && !topics.has("blocks")) return;
+    this.timeline.render();
+    this.seen();
   }
 
   /** Whatever is on the screen of somebody who looks has been read. */
@@ -203,13 +192,18 @@ export class ConversationView {
     this.panel?.element.remove();
     this.panel = this.panel ? null : new Panel(this);
     if (this.panel) this.element.append(this.panel.element);
-    this.onWidth();
+    this.#cover();
     // The focus goes where one is now, and back to what opened it.
     every(this.panel?.element ?? this.head, "button").at(this.panel ? 0 : -1)?.focus();
   }
 
-  /** @returns {Promise<Member[]>} */
-  #members() {
+  /** What the panel covers is out of reach. */
+  #cover() {
+    this.column.inert = Boolean(this.panel) && narrow.matches;
+  }
+
+  /** Those who can be mentioned. @returns {Promise<Member[]>} */
+  members() {
     const { peer } = this.conversation ?? {};
     if (peer) return Promise.resolve([{ ...peer, user_id: peer.id, role: "member" }]);
     this.memberList ??= listOf(`/conversations/${this.id}/members`).catch((error) => {
@@ -247,7 +241,8 @@ export class ConversationView {
     if (this.readSeq === null && my) this.readSeq = my.unread_count ? my.read_seq : Infinity;
   }
 
-  #sent() {
+  /** One has written something. */
+  sent() {
     this.readSeq = Infinity;
     if (!this.room?.hasAfter) this.timeline.follow();
     else if (this.client.connected) this.toEnd();
@@ -306,9 +301,7 @@ export class ConversationView {
   }
 
   #renderTyping() {
-    clearTimeout(this.typingTimer);
     const line = typingLine(this.client, this.id, true);
     if (this.typing.textContent !== line) fill(this.typing, line);
-    if (line) this.typingTimer = setTimeout(() => this.#renderTyping(), 1_000);
   }
 }

@@ -1,15 +1,15 @@
 /** Windows that ask or tell one thing. */
 
 import { api } from "../net/api.js";
-import { every, fill, h, icon, iconButton, reason, refocus, showToasts } from "./dom.js";
-import { check, empty, field, form, listing, row } from "./forms.js";
+import { every, fill, h, icon, iconButton, refocus, showToasts } from "./dom.js";
+import { check, field, form, listing, row } from "./forms.js";
 import { moment } from "./format.js";
+import { tick } from "./message.js";
 import { avatar, nameOf } from "./people.js";
+import { Search } from "./search.js";
 
 /** Opens a window. It goes when it is closed. @param {string} title @param {...Child} children */
 export function dialog(title, ...children) {
-  // A press that begins in the window, as when one marks a text, does not close it.
-  let outside = false;
   const opener = document.activeElement;
   const close = () => {
     const said = every(element, ".toast");
@@ -18,20 +18,20 @@ export function dialog(title, ...children) {
     // What had the focus may be hidden, or made anew.
     if (document.activeElement === document.body) refocus(opener);
   };
+  /** @type {HTMLDialogElement} */
   const element = h(
     "dialog",
     {
       "aria-label": title,
+      closedby: "any",
       close,
-      pointerdown: ({ target, currentTarget }) => (outside = target === currentTarget),
-      click: ({ target, currentTarget }) => outside && target === currentTarget && currentTarget.close(),
     },
     h(
       "div.dialog-body",
       h(
         "header.dialog-head",
         h("h2", { dir: "auto", tabindex: -1 }, title),
-        iconButton("close", "Close", ({ currentTarget }) => currentTarget.closest("dialog")?.close()),
+        iconButton("close", "Close", () => element.close()),
       ),
       ...children,
     ),
@@ -64,6 +64,22 @@ export function confirm(question, yes, kind = "danger", more) {
   });
 }
 
+/**
+ * Asks for something with a form in a window, which closes once it is done. Resolves with the answer.
+ * @param {string} title @param {string} label of the button
+ * @param {(given: Record<string, string>) => unknown} send @param {...Child} children
+ * @returns {Promise<any>}
+ */
+export const ask = (title, label, send, ...children) =>
+  new Promise((resolve) => {
+    const done = async (/** @type {Record<string, string>} */ given) => {
+      const answer = await send(given);
+      element.close();
+      resolve(answer);
+    };
+    const element = dialog(title, form(label, done, children));
+  });
+
 /** @param {Shell} shell */
 export function newConversation(shell) {
   /** @param {string} shape @param {string} title @param {string} text @param {() => void} open */
@@ -84,32 +100,36 @@ function newChat(shell) {
     element.close();
     shell.talkTo(person.id);
   };
-  const element = dialog("New chat", peoplePicker(shell.client, choose).element);
+  const { input, results } = peopleSearch(shell.client, choose);
+  const element = dialog("New chat", h("div.people-search", input, results));
 }
 
 /** @param {Shell} shell */
-function newGroup(shell) {
-  const chosen = chosenPeople(shell.client);
-  const create = async (/** @type {Record<string, string>} */ { name }) => {
-    const member_ids = [...chosen.ids.keys()];
-    const made = await api.post("/conversations", { kind: "group", name, member_ids });
-    element.close();
-    shell.show(made);
-    shell.client.sync();
-  };
-  const element = dialog("New group", form("Create group", create, nameField(), chosen.element));
+async function newGroup(shell) {
+  const { ids, element } = chosenPeople(shell.client);
+  const made = await ask(
+    "New group",
+    "Create group",
+    ({ name }) => api.post("/conversations", { kind: "group", name, member_ids: [...ids.keys()] }),
+    nameField(),
+    element,
+  );
+  shell.show(made);
+  shell.client.sync();
 }
 
 /** @param {Shell} shell */
-function newChannel(shell) {
-  const create = async (/** @type {Record<string, string>} */ { name, description, admins }) => {
-    const about = description ? { description } : {};
-    const made = await api.post("/channels", { name, ...about, posting: posting(admins) });
-    element.close();
-    shell.show(made);
-  };
-  const about = field("description", "What is it about?", { maxlength: 512 });
-  const element = dialog("New channel", form("Create channel", create, nameField(), about, onlyAdmins()));
+async function newChannel(shell) {
+  const made = await ask(
+    "New channel",
+    "Create channel",
+    ({ name, description, admins }) =>
+      api.post("/channels", { name, description: description || undefined, posting: posting(admins) }),
+    nameField(),
+    field("description", "What is it about?", { maxlength: 512 }),
+    onlyAdmins(),
+  );
+  shell.show(made);
 }
 
 /** @param {string} [value] */
@@ -123,66 +143,47 @@ export const posting = (admins) => (admins ? "admins" : "everyone");
 
 /** @param {Shell} shell */
 function joinByLink(shell) {
-  const join = async (/** @type {Record<string, string>} */ { link }) => {
-    // The last part of its path.
-    const code = /([^/?#]+)\/*(?:[?#].*)?$/.exec(link.replace(/\s/g, ""))?.[1] ?? "";
-    await shell.joinByInvite(code);
-    element.close();
-  };
+  // The last part of its path.
+  const codeOf = (/** @type {string} */ link) => /([^/?#]+)\/*(?:[?#].*)?$/.exec(link.replace(/\s/g, ""))?.[1] ?? "";
   const link = field("link", "Invite link or code", { autocomplete: "off", required: true });
-  const element = dialog("Join by link", form("Join", join, link));
+  ask("Join by link", "Join", (given) => shell.joinByInvite(codeOf(given.link)), link);
+}
+
+/** People by name; not oneself. @param {Client} client @param {string} text @returns {Promise<Profile[]>} */
+export async function findPeople(client, text) {
+  const { items } = await api.get(`/users?q=${encodeURIComponent(text)}&limit=20`);
+  return items.filter((/** @type {Profile} */ it) => it.id !== client.user);
 }
 
 /**
- * A search for people. What it shows belongs to what is typed.
+ * A search for people; at first it shows those one talks to.
  * @param {Client} client @param {(person: Profile) => void} choose @param {Map<string, Profile>} [chosen]
  */
-function peoplePicker(client, choose, chosen) {
-  let asked = 0;
-  const results = h("ul.picker");
+function peopleSearch(client, choose, chosen) {
   const contacts = () => {
     const all = [...client.store.conversations.values()];
     return all.flatMap((it) => (it.peer?.username ? [it.peer] : [])).slice(0, 20);
   };
-  /** @returns {Promise<void>} */
-  const search = async () => {
-    const turn = ++asked;
-    const text = input.value.trim().slice(0, 64);
-    if (text) fill(results, empty("Searching…"));
-    const path = `/users?q=${encodeURIComponent(text)}&limit=20`;
-    const answer = text && (await api.get(path).catch((error) => error));
-    if (turn !== asked) return;
-    if (answer instanceof Error) return fill(results, empty(reason(answer)));
-    /** @type {Profile[]} */
-    const found = answer ? answer.items : contacts();
-    const others = found.filter((it) => it.id !== client.user);
-    fill(results, others.map(item), !others.length && empty(text ? "Nobody by this name." : "Type a name."));
-  };
-  const item = (/** @type {Profile} */ it) => {
-    const isChosen = chosen?.has(it.id);
-    const look = { "aria-pressed": chosen && String(isChosen), click: () => (choose(it), anew()) };
-    const picture = avatar(it.id, it.display_name);
-    return h("li", row("button", look, picture, it.display_name, `@${it.username}`, isChosen && icon("sent")));
-  };
-  const anew = () => {
-    input.value = "";
-    input.focus();
-    search();
-  };
-  const input = h("input", {
-    type: "search",
-    placeholder: "Name or user name",
-    "aria-label": "Search people",
-    autocomplete: "off",
-    input: search,
-    keydown: (event) => {
-      if (event.key !== "Enter") return;
-      event.preventDefault();
-      results.querySelector("button")?.click();
+  const found = (/** @type {Profile[]} */ people) => [
+    {
+      found: people.map((it) => ({
+        picture: avatar(it.id, it.display_name),
+        name: it.display_name,
+        under: `@${it.username}`,
+        chosen: chosen?.has(it.id),
+        choose: () => (choose(it), search.input.focus()),
+      })),
     },
+  ];
+  const search = new Search("picker", {
+    label: "Search people",
+    placeholder: "Name or user name",
+    none: "Nobody by this name.",
+    here: (text) => found(text ? [] : contacts()),
+    ask: async (text) => found(await findPeople(client, text)),
   });
-  search();
-  return { element: h("div.people-picker", input, results), anew };
+  search.show();
+  return search;
 }
 
 /** A search that collects people. @param {Client} client */
@@ -194,7 +195,8 @@ export function chosenPeople(client) {
     const remove = () => {
       ids.delete(id);
       show();
-      picker.anew();
+      search.clear();
+      search.input.focus();
     };
     return h("button.chip", { "aria-label": `Take ${display_name} out`, click: remove }, display_name, " ×");
   };
@@ -203,8 +205,8 @@ export function chosenPeople(client) {
     if (!ids.delete(person.id)) ids.set(person.id, person);
     show();
   };
-  const picker = peoplePicker(client, toggle, ids);
-  return { ids, element: h("div", chips, picker.element) };
+  const search = peopleSearch(client, toggle, ids);
+  return { ids, element: h("div.people-search", chips, search.input, search.results) };
 }
 
 /** Who has received and read a message, and when. @param {Client} client @param {Message} message */
@@ -216,8 +218,7 @@ export function messageDetails(client, message) {
   };
   const item = (/** @type {Receipt} */ it) => {
     const name = nameOf(client, it.user_id);
-    const tick = h(`span.tick.${it.status}`, icon(it.status === "sent" ? "sent" : "twice"));
-    return row("li", null, avatar(it.user_id, name), name, said(it), tick);
+    return row("li", null, avatar(it.user_id, name), name, said(it), tick(it.status));
   };
   const receipts = listing(`/messages/${message.id}/receipts`, item, "Receipts are not kept here.");
   dialog(

@@ -29,7 +29,7 @@ export function h(tag, properties, ...children) {
 /** @param {object | Child} it @returns {it is Child} */
 const isChild = (it) => !it || typeof it === "string" || it instanceof Node || Array.isArray(it);
 
-/** Replaces what an element holds. @param {Element} element @param {...Child} children */
+/** @param {Element} element @param {...Child} children */
 export function fill(element, ...children) {
   element.replaceChildren(.../** @type {any[]} */ (children).flat(Infinity).filter(Boolean));
 }
@@ -44,66 +44,96 @@ const stamps = new WeakMap();
 /** What an element would be made anew for, in one string. @param {...unknown} parts */
 export const stamp = (...parts) => parts.join("\u0000");
 
-/** Fills an element where it would look different. @param {HTMLElement} element @param {string} mark @param {() => Child} make */
-export function refill(element, mark, make) {
-  if (stamps.get(element) === mark) return;
-  stamps.set(element, mark);
-  keepFocus(element, () => {
-    fill(element, make());
-    return element;
-  });
+/** The control that is being pressed. @type {Element | null} */
+let pressed = null;
+/** What is to be done after it. @type {Map<Element, () => void>} */
+const postponed = new Map();
+const release = () => {
+  pressed = null;
+  const works = [...postponed.values()];
+  postponed.clear();
+  for (const work of works) work();
+};
+const press = (/** @type {PointerEvent} */ { target, button }) =>
+  (pressed = target instanceof Element && !button ? target.closest("a, button") : null);
+addEventListener("pointerdown", press, true);
+addEventListener("click", () => (pressed = null), true);
+for (const end of ["pointerup", "pointercancel", "contextmenu"]) {
+  // The click comes between.
+  addEventListener(end, () => setTimeout(release), true);
 }
 
 /**
- * Makes the children of an element those of a list, and keeps the elements of what did not change.
- * @template T
- * @param {HTMLElement} parent
- * @param {T[]} items
- * @param {object} how
- * @param {(item: T) => string} how.key
- * @param {(item: T) => string} how.stamp another one whenever the element would look different
- * @param {(item: T) => HTMLElement} how.make
+ * Says whether something in an element is being pressed: if it were made anew meanwhile, the press would
+ * be lost. What is to be done is done once that is over.
+ * @param {Element} element @param {() => void} work
  */
-export function keyed(parent, items, { key, stamp, make }) {
+export function isPressed(element, work) {
+  const is = element.contains(pressed);
+  if (is) postponed.set(element, work);
+  return is;
+}
+
+/** Fills an element where it would look different. @param {HTMLElement} element @param {string} mark @param {() => Child} make */
+export function refill(element, mark, make) {
+  if (isPressed(element, () => refill(element, mark, make)) || stamps.get(element) === mark) return;
+  stamps.set(element, mark);
+  keepFocus(element, element, () => fill(element, make()));
+}
+
+/**
+ * Makes the children of an element those of a list, and keeps the elements of what did not change: the
+ * stamp is another one whenever an element would look different.
+ * @param {HTMLElement} parent
+ * @param {{key: string, stamp: string, make: () => HTMLElement}[]} items
+ */
+export function keyed(parent, items) {
   const old = new Map(every(parent, ":scope > *").map((child) => [child.dataset.key, child]));
   // What goes, goes first: nothing that stays is moved for it, which would take the focus from it.
-  const names = new Set(items.map(key));
-  for (const [name, element] of old) if (!names.has(name ?? "")) element.remove();
+  const keys = new Set(items.map(({ key }) => key));
+  for (const [key, element] of old) if (!keys.has(key ?? "")) element.remove();
   let place = parent.firstElementChild;
-  for (const item of items) {
-    const [name, mark] = [key(item), stamp(item)];
-    let element = old.get(name);
-    if (!element || stamps.get(element) !== mark) {
-      const made = make(item);
-      made.dataset.key = name;
-      stamps.set(made, mark);
-      if (place === element) place = made;
-      if (element) keepFocus(element, exchange(element, made));
-      element = made;
+  for (const { key, stamp, make } of items) {
+    const known = old.get(key);
+    let element = known;
+    if (!element || stamps.get(element) !== stamp) {
+      const made = (element = make());
+      made.dataset.key = key;
+      stamps.set(made, stamp);
+      if (place === known) place = made;
+      if (known) keepFocus(known, made, () => known.replaceWith(made));
     }
     if (element === place) place = place.nextElementSibling;
     else parent.insertBefore(element, place);
   }
 }
 
-/** @param {Element} old @param {HTMLElement} made */
-const exchange = (old, made) => () => {
-  old.replaceWith(made);
-  return made;
-};
-
-/** Makes something anew. If it held the focus, that goes to the same control in what is there then. @param {Element} old @param {() => HTMLElement} renew */
-export function keepFocus(old, renew) {
+/**
+ * Makes an element or what it holds anew. If the focus was in it, it goes to the same control as before.
+ * @param {HTMLElement} old @param {HTMLElement} made what stands in its place then @param {() => void} renew
+ */
+export function keepFocus(old, made, renew) {
   const focused = document.activeElement;
   const had = old.contains(focused);
-  const made = renew();
-  if (!had || made.contains(document.activeElement)) return;
-  const isSame = (/** @type {HTMLElement} */ it) =>
-    it.tagName === focused?.tagName && it.ariaLabel === focused.ariaLabel;
-  const same = focused === old ? made : every(made, "a, button").find(isSame);
+  renew();
+  if (had && !made.contains(document.activeElement)) focusLike(focused, made);
+}
+
+/** @param {Element | null} control @param {HTMLElement} row that holds the same one */
+function focusLike(control, row) {
   // What can be done with a message shows itself once the focus is in it.
-  made.focus({ preventScroll: true });
-  same?.focus({ preventScroll: true });
+  row.focus({ preventScroll: true });
+  const isSame = (/** @type {HTMLElement} */ it) =>
+    it === control || (it.tagName === control?.tagName && it.ariaLabel === control.ariaLabel);
+  every(row, "a, button").find(isSame)?.focus({ preventScroll: true });
+}
+
+/** Gives the focus back to a control, or to the one in its place where its row was made anew meanwhile. @param {Element | null} control */
+export function refocus(control) {
+  const key = /** @type {HTMLElement | undefined} */ (control?.closest("[data-key]"))?.dataset.key;
+  const row = every(document, "[data-key]").find((it) => it.dataset.key === key);
+  if (key && row) focusLike(control, row);
+  else if (control instanceof HTMLElement) control.focus({ preventScroll: true });
 }
 
 /** @param {string} name @param {string} label @param {Press} click @param {string} [more] its classes */
@@ -147,23 +177,6 @@ export function icon(name) {
   path.setAttribute("d", SHAPES[name]);
   svg.append(path);
   return svg;
-}
-
-/**
- * Gives the focus back to a control, or to the one in its place where its row was made anew meanwhile.
- * @param {Element | null} control
- */
-export function refocus(control) {
-  /** @type {HTMLElement | null | undefined} */
-  const old = control?.closest("[data-key]");
-  const row = old?.isConnected
-    ? old
-    : every(document, "[data-key]").find((it) => it.dataset.key === old?.dataset.key);
-  const isSame = (/** @type {HTMLElement} */ it) => it.ariaLabel === control?.ariaLabel;
-  const same = control?.isConnected ? control : row && every(row, "a, button").find(isSame);
-  // What can be done with a message shows itself once the focus is in it.
-  row?.focus({ preventScroll: true });
-  if (same instanceof HTMLElement) same.focus({ preventScroll: true });
 }
 
 /** Says something in passing. @param {string} text */

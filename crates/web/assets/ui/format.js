@@ -28,7 +28,7 @@ function daysAgo(at, today) {
   return Math.round((midnight(today) - midnight(at)) / 86_400_000);
 }
 
-/** The time of day. @param {string | number | Date} at */
+/** @param {string | number | Date} at */
 export const clock = (at) => time.format(new Date(at));
 
 /** Day and time, in a sentence. @param {string | number | Date} at */

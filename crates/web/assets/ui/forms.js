@@ -86,10 +86,7 @@ export function listing(path, row, none, order = () => 0) {
     const next =
       next_cursor && h("button.text-button", { click: () => attempt(() => more(next_cursor)) }, "Show more");
     const all = [...shown, ...items.sort(order).map(row)];
-    keepFocus(element, () => {
-      fill(element, all.length ? all : empty(none), next && h("li.empty", next));
-      return element;
-    });
+    keepFocus(element, element, () => fill(element, all.length ? all : empty(none), next && h("li.empty", next)));
   };
   const show = () => more().catch((error) => fill(element, empty(reason(error))));
   return { element, show };

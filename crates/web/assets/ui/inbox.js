@@ -3,15 +3,14 @@
 import { written } from "../core/draft.js";
 import { inbox, isMuted } from "../core/timeline.js";
 import { api } from "../net/api.js";
-import { attempt, every, fill, h, icon, iconButton, keyed, reason, refill, stamp } from "./dom.js";
+import { findPeople, newConversation } from "./dialogs.js";
+import { attempt, every, h, icon, iconButton, isPressed, keyed, refill, stamp } from "./dom.js";
 import { empty, row } from "./forms.js";
 import { brief, counted, language, unreadCount } from "./format.js";
+import { tick } from "./message.js";
 import { avatar, isOnline, nameOf, noteOf, pictureOf, subtitleOf, titleOf, typingLine } from "./people.js";
-
-/** @typedef {{picture: Child, name: string, under: string, choose: () => unknown}} Found */
-
-/** The server is asked once nothing was typed for so long. */
-const PAUSE = 200;
+import { Search } from "./search.js";
+import { settings } from "./settings.js";
 
 export class Inbox {
   /** @param {Shell} shell */
@@ -20,34 +19,31 @@ export class Inbox {
     this.client = shell.client;
     /** Whether the archived ones are shown, too. */
     this.open = false;
-    this.search = h("input.search-input", {
-      type: "search",
+    this.list = h("ul.list", { "aria-label": "Conversations" });
+    this.search = new Search("results", {
+      label: "Search people, conversations and channels",
       placeholder: "Search",
-      "aria-label": "Search people, conversations and channels",
-      autocomplete: "off",
-      input: () => this.#searchSoon(),
-      keydown: (event) => this.#searchKey(event),
+      none: "Nobody and nothing by this name.",
+      here: (text) => [{ title: "Conversations", found: text ? this.#known(text) : [] }],
+      ask: (text) => this.#ask(text),
     });
-    const keydown = (/** @type {KeyboardEvent} */ event) => this.#arrow(event);
-    this.list = h("ul.list", { "aria-label": "Conversations", keydown });
-    this.results = h("div.results", { hidden: true, keydown });
     this.me = h("button.me-button", {
       "aria-label": "Settings",
       title: "Settings",
-      click: () => shell.settings(),
+      click: () => settings(shell),
     });
     this.element = h(
       "nav.sidebar",
-      { "aria-label": "Conversations" },
+      { "aria-label": "Conversations", keydown: (event) => this.#key(event) },
       h(
         "header.bar",
         this.me,
         h("h1.brand.small", "Kith"),
-        iconButton("plus", "New conversation", () => shell.newConversation()),
+        iconButton("plus", "New conversation", () => newConversation(shell)),
       ),
-      h("div.search", icon("search"), this.search),
+      h("div.search", icon("search"), this.search.input),
       this.list,
-      this.results,
+      this.search.results,
     );
     this.render();
   }
@@ -59,29 +55,25 @@ export class Inbox {
   }
 
   focusSearch() {
-    this.search.focus();
-    this.search.select();
+    this.search.input.focus();
+    this.search.input.select();
   }
 
   render() {
-    const { me, conversations, typing } = this.client.store;
+    if (isPressed(this.element, () => this.render())) return;
+    const { me, conversations } = this.client.store;
     if (me) refill(this.me, me.display_name, () => avatar(me.id, me.display_name));
     const all = inbox(conversations.values());
     const [shown, archived] = [false, true].map((away) =>
       all.filter((it) => Boolean(it.my?.archived) === away),
     );
     const none = this.client.current ? "No conversations yet. Find somebody above, or start a group." : "";
-    /** @type {{key: string, stamp: string, make: () => HTMLElement}[]} */
-    const rows = [
+    keyed(this.list, [
       ...shown.map((it) => this.#item(it)),
       ...(all.length ? [] : [{ key: "empty", stamp: none, make: () => empty(none) }]),
       ...(archived.length ? [this.#archive(archived)] : []),
       ...(this.open ? archived.map((it) => this.#item(it)) : []),
-    ];
-    keyed(this.list, rows, { key: (it) => it.key, stamp: (it) => it.stamp, make: (it) => it.make() });
-    clearTimeout(this.timer);
-    // Who stops typing may not say so.
-    if (typing.size) this.timer = setTimeout(() => this.render(), 2_000);
+    ]);
   }
 
   /** What the archived ones are behind. @param {Conversation[]} archived */
@@ -108,7 +100,7 @@ export class Inbox {
     const title = titleOf(this.client, it);
     const line = this.#line(it);
     // It belongs to the last message, where that is what is shown.
-    const tick = !line.kind && !this.client.outbox.of(it.id).length && this.#tick(it);
+    const status = !line.kind && !this.client.outbox.of(it.id).length && this.#status(it);
     const at = it.last_message_at && brief(it.last_message_at);
     const muted = isMuted(it);
     const online = isOnline(this.client, it.peer?.id);
@@ -133,7 +125,7 @@ export class Inbox {
             ),
             h(
               "span.row-bottom",
-              tick && icon(tick === "sent" ? "sent" : "twice"),
+              status && tick(status),
               h(`span.row-line.${line.kind}`, line.who && h("span.who", `${line.who}: `), line.text),
               mentions > 0 && h("span.badge.mention", { "aria-label": "you are mentioned" }, "@"),
               unread > 0 &&
@@ -146,7 +138,7 @@ export class Inbox {
           ),
         ),
       );
-    const look = Object.values({ title, ...line, tick, at, unread, mentions, pinned, muted, online, current });
+    const look = Object.values({ title, ...line, status, at, unread, mentions, pinned, muted, online, current });
     return { key: it.id, stamp: stamp(...look), make };
   }
 
@@ -170,42 +162,25 @@ export class Inbox {
   }
 
   /** @param {Conversation} it */
-  #tick({ last_message: last }) {
+  #status({ last_message: last }) {
     if (!last || last.sender_id !== this.client.user || last.system || last.deleted_at) return "";
     return this.client.store.status(last);
   }
 
-  #searchSoon() {
-    clearTimeout(this.searchTimer);
-    const asked = this.search.value.trim();
-    this.list.hidden = Boolean(asked);
-    this.results.hidden = !asked;
-    if (!asked) return fill(this.results);
-    this.#show(asked, [], "Searching…");
-    this.searchTimer = setTimeout(() => this.#ask(asked), PAUSE);
+  /** @param {string} asked */
+  async #ask(asked) {
+    const [people, channels] = await Promise.all([
+      findPeople(this.client, asked),
+      api.get(`/channels?q=${encodeURIComponent(asked)}&limit=10`),
+    ]);
+    const foreign = channels.items.filter((/** @type {Conversation} */ it) => !this.client.conversation(it.id));
+    return [
+      { title: "People", found: people.map((it) => this.#person(it)) },
+      { title: "Channels", found: foreign.map((/** @type {Conversation} */ it) => this.#channel(it)) },
+    ];
   }
 
   /** @param {string} asked */
-  async #ask(asked) {
-    const query = `?q=${encodeURIComponent(asked.slice(0, 64))}&limit=10`;
-    const isAsked = () => asked === this.search.value.trim();
-    try {
-      const [people, channels] = await Promise.all([api.get(`/users${query}`), api.get(`/channels${query}`)]);
-      if (!isAsked()) return;
-      const others = people.items.filter((/** @type {Profile} */ it) => it.id !== this.client.user);
-      const foreign = channels.items.filter(
-        (/** @type {Conversation} */ it) => !this.client.conversation(it.id),
-      );
-      this.#show(asked, [
-        { title: "People", found: others.map((/** @type {Profile} */ it) => this.#person(it)) },
-        { title: "Channels", found: foreign.map((/** @type {Conversation} */ it) => this.#channel(it)) },
-      ]);
-    } catch (error) {
-      if (isAsked()) this.#show(asked, [], reason(error));
-    }
-  }
-
-  /** One's own conversations that match. @param {string} asked @returns {Found[]} */
   #known(asked) {
     const text = asked.toLocaleLowerCase();
     const matches = (/** @type {Conversation} */ it) =>
@@ -213,83 +188,43 @@ export class Inbox {
     return inbox(this.client.store.conversations.values())
       .filter(matches)
       .slice(0, 20)
-      .map((it) => ({
-        picture: pictureOf(this.client, it),
-        name: titleOf(this.client, it),
-        under: subtitleOf(this.client, it),
-        choose: () => this.shell.go(it.id),
-      }));
+      .map((it) => this.#found(it, subtitleOf(this.client, it), () => this.shell.go(it.id)));
   }
 
-  /** @param {Profile} it @returns {Found} */
+  /** @param {Conversation} it @param {string} under @param {() => unknown} choose */
+  #found(it, under, choose) {
+    return { picture: pictureOf(this.client, it), name: titleOf(this.client, it), under, choose };
+  }
+
+  /** @param {Conversation} it */
+  #channel(it) {
+    const join = async () => this.shell.show(await api.post(`/channels/${it.id}/join`));
+    return this.#found(it, `${subtitleOf(this.client, it)} · join`, () => attempt(join));
+  }
+
+  /** @param {Profile} it */
   #person(it) {
     this.client.store.know(it);
     const picture = avatar(it.id, it.display_name);
-    return {
-      picture,
-      name: it.display_name,
-      under: `@${it.username}`,
-      choose: () => this.shell.talkTo(it.id),
-    };
-  }
-
-  /** @param {Conversation} it @returns {Found} */
-  #channel(it) {
-    const join = async () => this.shell.show(await api.post(`/channels/${it.id}/join`));
-    const under = `${subtitleOf(this.client, it)} · join`;
-    return { picture: pictureOf(this.client, it), name: it.name ?? "", under, choose: () => attempt(join) };
-  }
-
-  /** @param {string} asked @param {{title: string, found: Found[]}[]} others @param {string} [none] */
-  #show(asked, others, none = "Nobody and nothing by this name.") {
-    const all = [{ title: "Conversations", found: this.#known(asked) }, ...others];
-    const groups = all.filter((group) => group.found.length);
-    const item = (/** @type {Found} */ it) =>
-      h("li", row("button", { click: () => this.#choose(it) }, it.picture, it.name, it.under));
-    fill(
-      this.results,
-      groups.map(({ title, found }) => h("section", h("h2", title), h("ul", found.map(item)))),
-      !groups.length && h("p.empty", none),
-    );
-  }
-
-  /** @param {Found} found */
-  #choose(found) {
-    this.#clear();
-    found.choose();
-  }
-
-  #clear() {
-    this.search.value = "";
-    this.#searchSoon();
+    return { picture, name: it.display_name, under: `@${it.username}`, choose: () => this.shell.talkTo(it.id) };
   }
 
   /** @param {KeyboardEvent} event */
-  #searchKey(event) {
-    if (event.key === "Escape") {
-      event.preventDefault();
-      this.#clear();
-      this.shell.view?.focus();
-    } else if (event.key === "ArrowDown") {
-      event.preventDefault();
-      this.#rows()[0]?.focus();
-    } else if (event.key === "Enter") {
-      this.results.querySelector("button")?.click();
-    }
-  }
-
-  /** @param {KeyboardEvent} event */
-  #arrow(event) {
+  #key(event) {
+    const { input } = this.search;
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (!step) return;
+    if (event.key === "Escape" && event.target === input) {
+      this.search.clear();
+      this.shell.view?.focus();
+    } else if (step) {
+      const rows = this.#rows();
+      const next = rows.findIndex((it) => it === document.activeElement) + step;
+      (next < 0 ? input : rows[next])?.focus();
+    } else return;
     event.preventDefault();
-    const rows = this.#rows();
-    const next = rows.findIndex((it) => it === document.activeElement) + step;
-    if (next < 0) this.search.focus();
-    else rows[next]?.focus();
   }
 
   #rows() {
-    return every(this.results.hidden ? this.list : this.results, ".row");
+    return every(this.element, ".row").filter((it) => it.checkVisibility());
   }
 }

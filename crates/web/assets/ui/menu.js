@@ -5,57 +5,61 @@ import { every, h, refocus } from "./dom.js";
 /** What people mostly answer with. */
 const QUICK = ["👍", "❤️", ..."😂😮😢🙏🎉🔥👏👀✅🤔"];
 
+/** @typedef {{label: string, kind?: string, choose: () => unknown} | false} Item */
+
 /** @param {HTMLElement} beside @param {(emoji: string) => unknown} choose */
 export const chooseEmoji = (beside, choose) =>
   popup(
     beside,
-    h("div.popup.emoji-grid", { role: "menu", "aria-label": "Reactions" }),
-    QUICK.map((label) => ({ label, kind: "emoji", choose: () => choose(label) })),
+    "emoji",
+    "Reactions",
+    QUICK.map((label) => ({ label, choose: () => choose(label) })),
   );
 
-/** @param {HTMLElement} beside @param {({label: string, kind?: string, choose: () => unknown} | false)[]} items */
-export const menu = (beside, items) => popup(beside, h("div.popup.menu", { role: "menu" }), items);
+/** @param {HTMLElement} beside @param {Item[]} items */
+export const menu = (beside, items) => popup(beside, "menu", "What can be done", items);
 
 /** Closes the one that is open. */
-let closeLast = () => {};
-export const closePopup = () => closeLast();
+export const closePopup = () => every(document, ".popup:popover-open")[0]?.hidePopover();
 
-/** Shows something beside an element until it is chosen from or left. @param {HTMLElement} beside @param {HTMLElement} content @param {({label: string, kind?: string, choose: () => unknown} | false)[]} items */
-function popup(beside, content, items) {
-  closeLast();
-  for (const item of items) {
-    if (!item) continue;
-    const click = () => {
-      close();
-      item.choose();
-    };
-    content.append(h(`button.${item.kind ?? ""}`, { role: "menuitem", click }, item.label));
-  }
+/** Shows something beside an element until it is chosen from or left. @param {HTMLElement} beside @param {string} look @param {string} name @param {Item[]} items */
+function popup(beside, look, name, items) {
+  const content = h(
+    `div.popup.${look}`,
+    {
+      popover: "auto",
+      role: "menu",
+      "aria-label": name,
+      beforetoggle: ({ newState, currentTarget }) => {
+        beside.ariaExpanded = String(newState === "open");
+        const { activeElement: focused, body } = document;
+        // Whoever has pressed something else is there already.
+        if (newState === "closed" && (focused === body || currentTarget.contains(focused))) refocus(beside);
+      },
+      toggle: ({ newState, currentTarget }) => newState === "closed" && currentTarget.remove(),
+      keydown,
+    },
+    items.map((it) => it && h(`button.${it.kind ?? ""}`, { role: "menuitem", click: () => choose(it) }, it.label)),
+  );
+  const choose = (/** @type {Exclude<Item, false>} */ item) => {
+    content.hidePopover();
+    item.choose();
+  };
   document.body.append(content);
-  beside.ariaExpanded = "true";
+  content.showPopover();
   place(content, beside.getBoundingClientRect());
   const buttons = every(content, "button");
   buttons[0]?.focus();
 
-  const close = () => {
-    closeLast = () => {};
-    content.remove();
-    removeEventListener("pointerdown", outside, true);
-    refocus(beside);
-    beside.ariaExpanded = "false";
-  };
-  const outside = (/** @type {Event} */ { target }) =>
-    target instanceof Node && !content.contains(target) && close();
-  closeLast = close;
-  addEventListener("pointerdown", outside, true);
-  content.addEventListener("keydown", (event) => {
+  /** @param {KeyboardEvent} event */
+  function keydown(event) {
     const step = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
     const at = buttons.findIndex((it) => it === document.activeElement);
     if (step) buttons.at((at + step) % buttons.length)?.focus();
-    else if (event.key === "Escape" || event.key === "Tab") close();
+    else if (event.key === "Escape" || event.key === "Tab") content.hidePopover();
     else return;
     event.preventDefault();
-  });
+  }
 }
 
 /** Puts it below an element, or above where there is no room. @param {HTMLElement} content @param {DOMRect} anchor */

@@ -7,7 +7,8 @@ import { clock, count, day, language, list, moment } from "./format.js";
 import { chooseEmoji } from "./menu.js";
 import { avatar, hueOf, nameOf, noteOf, youOr } from "./people.js";
 
-const STATUS = { sent: "Sent", delivered: "Delivered", read: "Read" };
+const STATUS = { pending: "Sending", failed: "Not sent", sent: "Sent", delivered: "Delivered", read: "Read" };
+const TICKS = { pending: "clock", failed: "warn", sent: "sent", delivered: "twice", read: "twice" };
 
 /** Whatever changes how a row looks, but for the status of a message. @param {View} view @param {Row} row */
 export function stampOf(view, row) {
@@ -15,10 +16,10 @@ export function stampOf(view, row) {
   if (row.kind === "day") return day(row.at);
   if (row.kind === "line") return "";
   if (row.kind === "system") return noteOf(client, row.message);
-  if (row.kind === "outgoing") return stamp(row.entry.state, row.entry.error, row.leads, row.ends);
   const { message, leads, ends } = row;
   return stamp(
     message.version,
+    message.waiting?.state,
     leads,
     ends,
     view.highlighted === message.seq,
@@ -35,7 +36,7 @@ export function stampOf(view, row) {
 /** @param {View} view @param {MessageRow} row */
 export function messageRow(view, { message, leads, ends }) {
   const { client } = view;
-  const { sender_id: sender, deleted_at: deleted, reactions, reply_to } = message;
+  const { sender_id: sender, deleted_at: deleted, reactions, reply_to, waiting } = message;
   const own = sender === client.user;
   const name = nameOf(client, sender);
   const classes = [
@@ -46,10 +47,12 @@ export function messageRow(view, { message, leads, ends }) {
     !deleted && !reply_to && isEmoji(message.content ?? "") && "large",
     deleted && "deleted",
     view.highlighted === message.seq && "highlighted",
+    waiting && "outgoing",
+    waiting?.state === "failed" && "failed",
   ];
   return h(
     `li.message.${classes.filter(Boolean).join(".")}`,
-    { tabindex: -1, "data-seq": message.seq, "aria-label": label(view, message) },
+    { tabindex: -1, "data-seq": waiting ? null : message.seq, "aria-label": label(view, message) },
     view.isGroup && !own && h("span.message-picture", ends && avatar(sender, name)),
     h(
       "div.stack",
@@ -59,8 +62,9 @@ export function messageRow(view, { message, leads, ends }) {
         !deleted && reply_to && quote(view, reply_to),
         deleted ? h("span.text", "This message was deleted.") : text(client, message),
         foot(view, message, own),
-        !deleted && actions(view, message),
+        !deleted && !waiting && actions(view, message),
       ),
+      waiting?.state === "failed" && retry(view, waiting),
       reactions.length > 0 &&
         h(
           "div.reactions",
@@ -70,40 +74,27 @@ export function messageRow(view, { message, leads, ends }) {
   );
 }
 
-/** @param {View} view @param {Extract<Row, {kind: "outgoing"}>} row */
-export function outgoingRow(view, { entry, leads, ends }) {
+/** One has to say whether it is tried again. @param {View} view @param {Outgoing} entry */
+function retry(view, { client_message_id: id, error }) {
   const { outbox } = view.client;
-  const { client_message_id: id, content, reply_to, created_at, state, error } = entry;
-  const failed = state === "failed";
-  const classes = [leads && "leads", ends && "ends", failed && "failed"].filter(Boolean).join(".");
   return h(
-    `li.message.own.outgoing.${classes}`,
-    { tabindex: -1, "aria-label": `You: ${content}. ${failed ? "Not sent" : "Sending"}` },
-    h(
-      "div.stack",
-      h(
-        "div.bubble",
-        reply_to && quote(view, reply_to),
-        text(view.client, { content, mentions: [] }),
-        h("span.foot", h("time", { lang: language }, clock(created_at)), icon(failed ? "warn" : "clock")),
-      ),
-      failed &&
-        h(
-          "div.retry",
-          h("span", `Not sent: ${error}`),
-          h("button.text-button", { click: () => outbox.retry(id) }, "Try again"),
-          h("button.text-button", { click: () => (outbox.drop(id), view.focus()) }, "Discard"),
-        ),
-    ),
+    "div.retry",
+    h("span", `Not sent: ${error}`),
+    h("button.text-button", { click: () => outbox.retry(id) }, "Try again"),
+    h("button.text-button", { click: () => (outbox.drop(id), view.focus()) }, "Discard"),
   );
 }
 
 /** @param {View} view @param {Message} message */
 export function label({ client }, message) {
-  const { sender_id, deleted_at, content, created_at } = message;
-  const status = sender_id === client.user && !deleted_at ? `. ${STATUS[client.store.status(message)]}` : "";
-  return `${youOr(client, sender_id)}: ${deleted_at ? "deleted message" : content}. ${clock(created_at)}${status}`;
+  const { sender_id, deleted_at, content, created_at, waiting } = message;
+  const said = `${youOr(client, sender_id)}: ${deleted_at ? "deleted message" : content}`;
+  const status = sender_id === client.user && !deleted_at && STATUS[statusOf(client, message)];
+  return [said, !waiting && clock(created_at), status].filter(Boolean).join(". ");
 }
+
+/** @param {Client} client @param {Message} message */
+const statusOf = (client, message) => message.waiting?.state ?? client.store.status(message);
 
 /** @param {Client} client @param {Pick<Message, "content" | "mentions">} message */
 function text(client, { content, mentions }) {
@@ -142,7 +133,7 @@ function foot({ client }, message, own) {
     pinned_at && icon("pin"),
     edited_at && !deleted_at && h("span", { title: `Edited ${moment(edited_at)}` }, "edited"),
     h("time", { datetime: created_at, lang: language }, clock(created_at)),
-    own && !deleted_at && tick(client.store.status(message)),
+    own && !deleted_at && tick(statusOf(client, message)),
   );
 }
 
@@ -153,19 +144,15 @@ function foot({ client }, message, own) {
  */
 export function showStatus(view, row, message) {
   const shown = row.querySelector(".foot > .tick");
-  const status = view.client.store.status(message);
+  const status = statusOf(view.client, message);
   if (!shown || shown.classList.contains(status)) return;
   shown.replaceWith(tick(status));
   row.ariaLabel = label(view, message);
 }
 
-/** @param {Status} status */
-const tick = (status) =>
-  h(
-    `span.tick.${status}`,
-    { role: "img", "aria-label": STATUS[status] },
-    icon(status === "sent" ? "sent" : "twice"),
-  );
+/** @param {keyof typeof STATUS} status */
+export const tick = (status) =>
+  h(`span.tick.${status}`, { role: "img", "aria-label": STATUS[status] }, icon(TICKS[status]));
 
 /** @param {Client} client @param {Message} message @param {Reaction} reaction */
 function reaction(client, message, { emoji, count: given, user_ids }) {

@@ -2,7 +2,7 @@
 
 import { isMuted } from "../core/timeline.js";
 import { api, listOf } from "../net/api.js";
-import { chosenPeople, confirm, dialog, nameField, onlyAdmins, posting } from "./dialogs.js";
+import { ask, chosenPeople, confirm, dialog, nameField, onlyAdmins, posting } from "./dialogs.js";
 import { attempt, copy, h, iconButton, refill, stamp, toast } from "./dom.js";
 import { field, form, listing, row, toggle } from "./forms.js";
 import { counted, moment } from "./format.js";
@@ -15,7 +15,7 @@ const ROLES = { member: "", admin: "Admin", owner: "Owner" };
 const RANKS = { owner: 0, admin: 1, member: 2 };
 const WEEK = 7 * 86_400;
 
-/** Whether somebody with this role leads. @param {string | undefined} role */
+/** @param {string | undefined} role */
 export const leads = (role) => role === "admin" || role === "owner";
 
 export class Panel {
@@ -71,7 +71,7 @@ export class Panel {
     ]);
   }
 
-  /** One's own settings. @param {Conversation} conversation */
+  /** @param {Conversation} conversation */
   #settings({ id, my, ...conversation }) {
     const change = (/** @type {Partial<My>} */ patch) =>
       attempt(async () => this.client.put(await api.patch(`/conversations/${id}/settings`, patch)));
@@ -188,30 +188,25 @@ export class Panel {
   }
 
   /** @param {Conversation} conversation */
-  #edit({ id, name, description, posting: now }) {
-    const save = async (/** @type {Record<string, string>} */ { name, description, admins }) => {
-      const patch = { name, description: description || null, posting: posting(admins) };
-      await api.patch(`/conversations/${id}`, patch);
-      element.close();
-      this.client.sync();
-    };
-    const about = field("description", "Description", { maxlength: 512, value: description });
-    const element = dialog(
+  async #edit({ id, name, description, posting: now }) {
+    await ask(
       "Name and description",
-      form("Save", save, nameField(name ?? ""), about, onlyAdmins(now === "admins")),
+      "Save",
+      ({ name, description, admins }) =>
+        api.patch(`/conversations/${id}`, { name, description: description || null, posting: posting(admins) }),
+      nameField(name ?? ""),
+      field("description", "Description", { maxlength: 512, value: description }),
+      onlyAdmins(now === "admins"),
     );
+    this.client.sync();
   }
 
   /** @param {string} id */
-  #add(id) {
-    const chosen = chosenPeople(this.client);
-    const add = async () => {
-      const user_ids = [...chosen.ids.keys()];
-      if (user_ids.length) await api.post(`/conversations/${id}/members`, { user_ids });
-      element.close();
-      this.#change(() => {});
-    };
-    const element = dialog("Add people", form("Add", add, chosen.element));
+  async #add(id) {
+    const { ids, element } = chosenPeople(this.client);
+    const add = () => ids.size && api.post(`/conversations/${id}/members`, { user_ids: [...ids.keys()] });
+    await ask("Add people", "Add", add, element);
+    this.#change(() => {});
   }
 
   /** @param {string} id */

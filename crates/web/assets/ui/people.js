@@ -36,7 +36,7 @@ export function avatar(id, name, kind = "direct") {
 /** The picture of a person, and whether he is online. @param {Client} client @param {string} id @param {string} name */
 export const portrait = (client, id, name) => picture(avatar(id, name), isOnline(client, id));
 
-/** The picture of a conversation. @param {Client} client @param {Conversation} conversation */
+/** @param {Client} client @param {Conversation} conversation */
 export const pictureOf = (client, conversation) =>
   picture(avatarOf(client, conversation), isOnline(client, conversation.peer?.id));
 

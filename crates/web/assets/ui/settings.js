@@ -37,7 +37,7 @@ export function settings({ client }) {
   );
 }
 
-/** Saves one's own account. @param {Client} client @param {Partial<Me>} patch */
+/** @param {Client} client @param {Partial<Me>} patch */
 async function save({ store }, patch) {
   store.me = await api.patch("/users/me", patch);
   store.touch("me", "list");

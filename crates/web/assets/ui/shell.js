@@ -1,16 +1,16 @@
 /** The frame around everything: the list on the left, a conversation beside it, and what is said above. */
 
-import { Refused } from "../core/outbox.js";
 import { unread } from "../core/timeline.js";
 import { api } from "../net/api.js";
 import { ConversationView } from "./conversation.js";
-import { confirm, newConversation } from "./dialogs.js";
+import { confirm } from "./dialogs.js";
 import { attempt, fill, h, icon, reason, toast } from "./dom.js";
 import { Inbox } from "./inbox.js";
 import { closePopup } from "./menu.js";
-import { settings } from "./settings.js";
 
 const MINUTE = 60_000;
+/** A break that is no longer is nobody's concern. */
+const SHORT = 1_500;
 
 export class Shell {
   /** @param {HTMLElement} root @param {Client} client */
@@ -23,19 +23,16 @@ export class Shell {
     this.main = h("main.main", { "aria-label": "Conversation" });
     this.frame = h("div.shell", this.inbox.element, this.main);
     fill(root, this.banner, this.frame);
-    client.onState.add(() => this.#connection());
-    client.onLate = (late) => this.#late(late);
-    // A short break is nobody's concern.
-    setTimeout(() => this.#connection(), 2_000);
     client.store.listeners.add((topics) => this.#changed(topics));
     // "Five minutes ago" does not stay so.
     setInterval(() => this.#changed(new Set(["people"])), MINUTE);
     addEventListener("hashchange", () => this.#route());
     addEventListener("keydown", (event) => this.#key(event));
     this.#route();
+    this.#connection();
   }
 
-  /** Opens a conversation. @param {string | null} id */
+  /** @param {string | null} id */
   go(id) {
     if (location.hash === `#${id ?? ""}`) this.#route();
     else location.hash = id ?? "";
@@ -56,12 +53,13 @@ export class Shell {
       );
   }
 
-  /** Comes in by an invite. @param {string} code */
+  /** @param {string} code */
   async joinByInvite(code) {
-    const gone = "This invite is not good any more.";
-    const why = (/** @type {any} */ error) => (error.code === "not_found" ? new Refused(error.code, gone) : error);
-    const path = `/invites/${encodeURIComponent(code)}/join`;
-    this.show(await api.post(path).catch((error) => Promise.reject(why(error))));
+    const joined = await api.post(`/invites/${encodeURIComponent(code)}/join`).catch((error) => {
+      if (error.code === "not_found") error.message = "This invite is not good any more.";
+      throw error;
+    });
+    this.show(joined);
   }
 
   /**
@@ -81,14 +79,6 @@ export class Shell {
       asked = false;
     }
     history.replaceState(null, "", `/${location.hash}`);
-  }
-
-  settings() {
-    settings(this);
-  }
-
-  newConversation() {
-    newConversation(this);
   }
 
   #route() {
@@ -118,44 +108,39 @@ export class Shell {
 
   /** @param {Set<Topic>} topics */
   #changed(topics) {
+    if (topics.has("connection")) this.#connection();
     if (topics.has("list") || topics.has("people") || topics.has("me")) this.inbox.render();
     if (this.#isThere()) this.view?.changed(topics);
     const waiting = unread(this.client.store.conversations.values());
     document.title = waiting ? `(${waiting}) Kith` : "Kith";
   }
 
+  /** Says what is wrong with the connection. */
   #connection() {
+    const { connected, late } = this.client;
     clearTimeout(this.bannerTimer);
-    if (this.client.connected) {
-      this.banner.hidden = true;
-      this.view?.connected();
-      return;
-    }
+    if (connected) this.view?.connected();
+    if (late) return this.#warn("The server does not answer. Waiting for it…");
+    if (connected) return this.#warn("");
     this.bannerTimer = setTimeout(() => {
       this.#warn(
         navigator.onLine
           ? "No connection to the server. Trying again…"
           : "You are offline. What you write is sent once you are back.",
       );
-    }, 800);
-  }
-
-  /** @param {boolean} late whether the server owes an answer, or has given it */
-  #late(late) {
-    if (late) this.#warn("The server does not answer. Waiting for it…");
-    else if (this.client.connected) this.banner.hidden = true;
+    }, SHORT);
   }
 
   /** @param {string} text */
   #warn(text) {
     this.banner.textContent = text;
-    this.banner.hidden = false;
+    this.banner.hidden = !text;
   }
 
   /** Where only the conversation is shown, it is left for the search. */
   #find() {
     const find = () => this.inbox.focusSearch();
-    if (this.inbox.search.checkVisibility() || document.querySelector("dialog[open]")) return find();
+    if (this.inbox.search.input.checkVisibility() || document.querySelector("dialog[open]")) return find();
     addEventListener("hashchange", find, { once: true });
     this.go(null);
   }

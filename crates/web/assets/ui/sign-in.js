@@ -1,6 +1,5 @@
 /** The page for those who are not signed in. */
 
-import { Problem } from "../net/api.js";
 import { enter } from "../net/client.js";
 import { wasLost } from "../net/session.js";
 import { fill, h, reason } from "./dom.js";
@@ -50,12 +49,12 @@ function show(root, how, invited, done) {
     await enter(how, { ...rest, [name]: username }).then(done, refused);
   }
 
-  /** @param {unknown} problem */
+  /** @param {import("../core/outbox.js").Refused} problem */
   function refused(problem) {
-    const faults = problem instanceof Problem ? problem.errors : [];
-    const unknown = problem instanceof Problem && problem.code === "invalid_credentials";
+    const [fault] = problem.errors ?? [];
+    const unknown = problem.code === "invalid_credentials";
     error.textContent = unknown ? "No account has this name with this password." : reason(problem);
-    const first = fields.elements.namedItem(faults[0]?.field ?? (isNew ? "username" : "password"));
+    const first = fields.elements.namedItem(fault?.field ?? (isNew ? "username" : "password"));
     if (!(first instanceof HTMLInputElement)) return;
     first.setAttribute("aria-invalid", "true");
     first.focus();

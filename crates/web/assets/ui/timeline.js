@@ -5,9 +5,9 @@
  */
 
 import { rows } from "../core/timeline.js";
-import { every, h, iconButton, keyed } from "./dom.js";
+import { every, h, iconButton, isPressed, keyed } from "./dom.js";
 import { day, language, unreadCount } from "./format.js";
-import { messageRow, outgoingRow, showStatus, stampOf } from "./message.js";
+import { messageRow, showStatus, stampOf } from "./message.js";
 import { noteOf } from "./people.js";
 
 /** As many messages are in the document at most. */
@@ -39,13 +39,7 @@ export class Timeline {
     this.end.append(this.count);
     this.end.hidden = true;
     this.element = h("div.history", this.scroller, this.end);
-    this.observer = new ResizeObserver(() => this.following && this.#toBottom());
-    this.observer.observe(this.scroller);
-  }
-
-  close() {
-    this.closed = true;
-    this.observer.disconnect();
+    new ResizeObserver(() => this.following && this.#toBottom()).observe(this.scroller);
   }
 
   /** Shows the end, and stays there. */
@@ -68,7 +62,7 @@ export class Timeline {
 
   render() {
     const { room, client, id, readSeq } = this.view;
-    if (!room || this.closed) return;
+    if (!room || isPressed(this.list, () => this.render())) return;
     const anchor = this.following ? null : this.#anchor();
     // What came in above is shown at once, so that there is room to put things back where they were.
     if (!this.following && this.from && this.scroller.scrollTop < MARGIN) this.#reach(-STEP);
@@ -80,11 +74,10 @@ export class Timeline {
     const before = room.messages[first - 1];
     const hasBefore = first > 0 || room.hasBefore;
     const all = rows(shown, { before, hasBefore, outgoing, readSeq, me: client.user });
-    keyed(this.list, all, {
-      key: (row) => row.key,
-      stamp: (row) => stampOf(this.view, row),
-      make: (row) => this.#make(row),
-    });
+    keyed(
+      this.list,
+      all.map((row) => ({ key: row.key, stamp: stampOf(this.view, row), make: () => this.#make(row) })),
+    );
     if (this.following) this.#toBottom();
     else anchor?.();
     all.forEach((row, index) => {
@@ -122,7 +115,6 @@ export class Timeline {
   /** @param {Row} row */
   #make(row) {
     if (row.kind === "message") return messageRow(this.view, row);
-    if (row.kind === "outgoing") return outgoingRow(this.view, row);
     if (row.kind === "day") return h("li.day", h("span", { lang: language }, day(row.at)));
     if (row.kind === "line") return h("li.line", h("span", "New messages"));
     return h("li.note", { "data-seq": row.message.seq }, h("span", noteOf(this.view.client, row.message)));
@@ -148,7 +140,7 @@ export class Timeline {
   #scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
     const { room } = this.view;
-    if (!room?.loaded || this.closed) return;
+    if (!room?.loaded || this.view.gone.signal.aborted) return;
     const below = scrollHeight - scrollTop - clientHeight;
     const [first, last] = this.#window();
     this.following = below < NEAR && last === room.messages.length && !room.hasAfter;
