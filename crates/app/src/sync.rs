@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use kith_domain::{Code, Refusal, UserId, user::User};
 use kith_ports::{
     ConversationStore, StoreResult, SyncBody, SyncFrom, SyncRead, SyncRequest, UserStore,
+    tail::TailPosition,
 };
 use tokio_util::task::TaskTracker;
 
@@ -99,9 +100,13 @@ impl SyncService {
     }
 
     /// A sync token for now: everything before it that concerns `viewer` has been handed to the sockets.
-    pub async fn mark(&self, viewer: UserId) -> Result<SyncFrom> {
-        let horizon = self.conversations.horizon().await?;
+    /// Of what other nodes have stored that is so up to `told`, where there are any.
+    pub async fn mark(&self, viewer: UserId, told: Option<TailPosition>) -> Result<SyncFrom> {
+        let mut horizon = self.conversations.horizon().await?;
         tokio::try_join!(self.messaging.fence(), self.receipts.fence(viewer))?;
+        if let Some(TailPosition(told)) = told {
+            horizon.since = horizon.since.min(told);
+        }
         Ok(horizon)
     }
 
@@ -276,7 +281,22 @@ mod tests {
         let mut conversations = MockConversationStore::new();
         conversations.expect_tells_of_many().returning(|| true);
         conversations.expect_horizon().returning(|| Ok(token()));
-        assert_eq!(over(conversations, MockUserStore::new()).mark(user(1)).await.unwrap(), token());
+        assert_eq!(
+            over(conversations, MockUserStore::new()).mark(user(1), None).await.unwrap(),
+            token()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_mark_is_not_past_what_other_nodes_stored_and_nobody_has_told() {
+        for (told, since) in [(2, 2), (3, 3), (4, 3)] {
+            let mut conversations = MockConversationStore::new();
+            conversations.expect_tells_of_many().returning(|| true);
+            conversations.expect_horizon().returning(|| Ok(token()));
+            let service = over(conversations, MockUserStore::new());
+            let mark = service.mark(user(1), Some(TailPosition(told))).await.unwrap();
+            assert_eq!(mark, SyncFrom { since, ..token() });
+        }
     }
 
     #[tokio::test]
@@ -285,6 +305,6 @@ mod tests {
         conversations.expect_tells_of_many().returning(|| true);
         conversations.expect_horizon().returning(|| Err(StoreError::Unavailable("gone".into())));
         let service = over(conversations, MockUserStore::new());
-        assert!(matches!(service.mark(user(1)).await, Err(Error::Unavailable(_))));
+        assert!(matches!(service.mark(user(1), None).await, Err(Error::Unavailable(_))));
     }
 }

@@ -11,7 +11,7 @@ use kith_domain::{
 };
 use tokio::sync::mpsc;
 
-use crate::reads::Topic;
+use crate::{reads::Topic, tail::TailPosition};
 
 /// The socket a command came from, and the client's own mark on its frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,6 +186,10 @@ pub trait Subscriptions: Send + Sync {
 
     /// Whether sockets hear at once of what happens anywhere. If not, they hear of it later.
     fn is_whole(&self) -> bool;
+
+    /// Up to where all that other nodes have stored in conversations has been told. `None` where there
+    /// are no others.
+    fn told(&self) -> Option<TailPosition>;
 }
 
 /// What a board finds, that nobody has said.

@@ -16,12 +16,12 @@ use kith_domain::{
 
 use crate::error::StoreResult;
 
-/// A place in the log of changes, in the order of commits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A place in the log of changes, in the order of commits. Sync tokens count alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TailPosition(pub i64);
 
 /// What was committed after a position.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tail {
     /// The changes, in the order of their transactions.
     pub changes: Vec<Logged>,

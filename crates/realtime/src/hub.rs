@@ -8,6 +8,7 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use kith_ports::{
     Topic,
     live::{Dispatch, EventBus, Outgoing, Socket, Subscriptions, WorkerId, WorkerLoop},
+    tail::TailPosition,
 };
 use tokio::sync::{mpsc, oneshot};
 use tracing::debug;
@@ -156,6 +157,10 @@ impl Subscriptions for Hub {
 
     fn is_whole(&self) -> bool {
         true
+    }
+
+    fn told(&self) -> Option<TailPosition> {
+        None
     }
 }
 

@@ -144,7 +144,8 @@ async fn synced(
 }
 
 async fn pong(services: &Services, user: UserId, id: Option<String>) -> kith_app::Result<Reply> {
-    let mark = services.sync.mark(user).await?;
+    let told = services.subscriptions.told();
+    let mark = services.sync.mark(user, told).await?;
     let sync_token = cursor::seal(&*services.seals, user, &mark);
     Ok(Reply::Frame(encode(&ServerFrame::Pong { id, sync_token })))
 }

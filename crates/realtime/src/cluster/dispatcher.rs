@@ -3,7 +3,10 @@
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap, HashSet, VecDeque, hash_map::Entry},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,7 +18,7 @@ use kith_domain::{
 use kith_ports::{
     StoreError, StoreResult, Topic,
     live::{CloseReason, Dispatch, TopicChange},
-    tail::{ChangeTail, Logged, Missed},
+    tail::{ChangeTail, Logged, Missed, TailPosition},
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -53,8 +56,13 @@ pub(crate) enum Arrival {
     Own(Vec<Parcel>),
     /// Told by another node.
     Foreign(Parcel),
-    /// Read from the log of changes; it was asked for then.
-    Logged(Vec<Logged>, Instant),
+    /// Read from the log of changes.
+    Logged {
+        changes: Vec<Logged>,
+        /// All that is not behind this has been read now.
+        next: TailPosition,
+        asked_at: Instant,
+    },
     /// Sessions that were ended, by the log: the word of it may have been lost.
     Ended(Vec<(UserId, SessionId)>),
     /// Read for a socket that is to listen. The channel ends when what was stored before has been handed
@@ -91,6 +99,12 @@ pub(super) struct Dispatcher {
     admitted: Vec<Wait>,
     /// When lines that are idle were last dropped.
     tidied: Instant,
+    /// Up to where the log has been read.
+    read_to: Option<TailPosition>,
+    /// What was found there that has not been told yet.
+    untold: Vec<(ConversationId, Version)>,
+    /// Up to where all of it has been told.
+    told: Arc<AtomicI64>,
 }
 
 impl Dispatcher {
@@ -110,7 +124,15 @@ impl Dispatcher {
             out: Vec::new(),
             admitted: Vec::new(),
             tidied: Instant::now(),
+            read_to: None,
+            untold: Vec::new(),
+            told: Arc::new(AtomicI64::new(0)),
         }
+    }
+
+    /// Up to where in the log all has been told.
+    pub(super) fn told(&self) -> Arc<AtomicI64> {
+        Arc::clone(&self.told)
     }
 
     /// Works until nobody can hand over anything any more, and everything is told.
@@ -182,11 +204,13 @@ impl Dispatcher {
                     line.answer(&mut self.out);
                 }
                 self.lines.clear();
+                self.untold.clear();
                 let newcomers = self.newcomers.drain().flat_map(|(_, waiting)| waiting);
                 self.admitted.extend(newcomers.map(|(_, wait)| wait));
                 self.out.push(Delivery::LetGo);
             }
-            Arrival::Logged(changes, asked_at) => {
+            Arrival::Logged { changes, next, asked_at } => {
+                self.note_told(next);
                 for change in changes {
                     self.compare(&change, now);
                 }
@@ -251,7 +275,7 @@ impl Dispatcher {
             return;
         }
         match self.lines.get_mut(&id) {
-            Some(line) if line.has(change.before, change.version) => {}
+            Some(line) if line.has(change.before, change.version) => return,
             // It may be on its way.
             Some(line) if line.reaches(change.before) => {
                 line.expect(change.version, now);
@@ -261,6 +285,20 @@ impl Dispatcher {
                 debug!(conversation = %id, version = change.version, "found in the log alone");
                 self.begin_reading(id, change.before);
             }
+        }
+        self.untold.push((id, change.version));
+    }
+
+    /// Notes how far all has been told: up to the reading before this one, if nothing of it is missing.
+    fn note_told(&mut self, next: TailPosition) {
+        let (lines, reading) = (&self.lines, &self.reading);
+        self.untold.retain(|(id, version)| {
+            // Where nothing is known of it any more, those who listened were let go.
+            reading.contains(id) || lines.get(id).is_some_and(|line| line.version() < *version)
+        });
+        let read_to = self.read_to.replace(next).unwrap_or(next);
+        if self.untold.is_empty() {
+            self.told.store(read_to.0, Ordering::Relaxed);
         }
     }
 

@@ -23,7 +23,7 @@ use std::{
     collections::HashSet,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -33,7 +33,7 @@ use kith_domain::{ConversationId, conversation::Version};
 use kith_ports::{
     StoreResult, Topic,
     live::{Dispatch, EventBus, Outgoing, Socket, Subscriptions, WorkerId, WorkerLoop},
-    tail::{ChangeTail, TailPosition},
+    tail::{ChangeTail, Tail, TailPosition},
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -90,6 +90,8 @@ pub struct Cluster {
     arrivals: mpsc::Sender<Arrival>,
     published: mpsc::Sender<Published>,
     connected: Arc<AtomicBool>,
+    /// Up to where in the log all has been told.
+    told: Arc<AtomicI64>,
     board: Arc<SharedBoard>,
     tally: Arc<SharedTally>,
 }
@@ -134,6 +136,7 @@ impl Cluster {
         let board = Arc::new(SharedBoard::new(shared, options.lease, Arc::clone(&connected)));
         link.start(redis.clone(), redis.commands()?, wishes, to_send, tasks, stop);
         let dispatcher = Dispatcher::new(Arc::clone(&hub), Arc::clone(&interest), tail.clone());
+        let told = dispatcher.told();
         tasks.spawn(dispatcher.run(arrived));
         let (turns, taken) = mpsc::channel(1);
         tasks.spawn({
@@ -151,7 +154,7 @@ impl Cluster {
         let stopped = stop.clone();
         tasks.spawn(async move { stopped.run_until_cancelled(follow).await });
         info!(node = format!("{node:016x}"), "one of several nodes");
-        Ok(Self { hub, node, interest, arrivals, published, connected, board, tally })
+        Ok(Self { hub, node, interest, arrivals, published, connected, told, board, tally })
     }
 
     /// Checks that `url` can name a Redis server, or a cluster. Connects to nothing.
@@ -226,11 +229,10 @@ async fn catch_up(
     arrivals: &mpsc::WeakSender<Arrival>,
 ) -> StoreResult<bool> {
     let asked_at = Instant::now();
-    let Some(from) = *position else {
-        *position = Some(tail.end().await?);
-        return Ok(true);
+    let read = match *position {
+        Some(from) => tail.since(from).await?,
+        None => Tail { next: tail.end().await?, ..Tail::default() },
     };
-    let read = tail.since(from).await?;
     *position = Some(read.next);
     let mut changes = read.changes;
     let brought = changes.iter().map(|it| (it.conversation_id, it.version)).collect();
@@ -240,8 +242,11 @@ async fn catch_up(
     if !read.ended.is_empty() && arrivals.send(Arrival::Ended(read.ended)).await.is_err() {
         return Ok(false);
     }
-    let arrival = if read.lost { Arrival::Lost } else { Arrival::Logged(changes, asked_at) };
-    Ok(arrivals.send(arrival).await.is_ok())
+    if read.lost && arrivals.send(Arrival::Lost).await.is_err() {
+        return Ok(false);
+    }
+    let logged = Arrival::Logged { changes, next: read.next, asked_at };
+    Ok(arrivals.send(logged).await.is_ok())
 }
 
 #[async_trait]
@@ -298,5 +303,9 @@ impl Subscriptions for Cluster {
 
     fn is_whole(&self) -> bool {
         self.connected.load(Ordering::Relaxed)
+    }
+
+    fn told(&self) -> Option<TailPosition> {
+        Some(TailPosition(self.told.load(Ordering::Relaxed)))
     }
 }

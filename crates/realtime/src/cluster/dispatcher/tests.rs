@@ -29,6 +29,7 @@ struct Node {
     queue: mpsc::Receiver<Outgoing>,
     asked: Arc<Mutex<Vec<(ConversationId, Version)>>>,
     connection: ConnectionId,
+    told: Arc<AtomicI64>,
 }
 
 impl Node {
@@ -50,8 +51,18 @@ impl Node {
             answers.lock().unwrap().remove(0)
         });
         let (arrivals, arrived) = mpsc::channel(64);
-        tokio::spawn(Dispatcher::new(hub, interest, Arc::new(tail)).run(arrived));
-        Self { arrivals, queue, asked, connection }
+        let dispatcher = Dispatcher::new(hub, interest, Arc::new(tail));
+        let told = dispatcher.told();
+        tokio::spawn(dispatcher.run(arrived));
+        Self { arrivals, queue, asked, connection, told }
+    }
+
+    /// Up to where all has been told, once what has arrived is.
+    async fn told(&mut self) -> i64 {
+        let passing = told(Event::SettingsUpdated(group()));
+        self.hear(Arrival::Foreign(pack(vec![passing]).remove(0))).await;
+        while self.frames(1).await != ["settings_updated"] {}
+        self.told.load(Ordering::Relaxed)
     }
 
     async fn hear(&self, arrival: Arrival) {
@@ -103,7 +114,25 @@ fn missed(version: Version, messages: &[Version]) -> Missed {
 fn logged(before: Version, version: Version) -> Arrival {
     let conversation_id = group();
     let change = Logged { conversation_id, before, version, pair: None, people: vec![] };
-    Arrival::Logged(vec![change], Instant::now())
+    read(vec![change], 20)
+}
+
+fn read(changes: Vec<Logged>, next: i64) -> Arrival {
+    Arrival::Logged { changes, next: TailPosition(next), asked_at: Instant::now() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_known_how_far_all_has_been_told() {
+    let mut node = Node::start(vec![]).await;
+    node.hear(Arrival::Foreign(parcel(4))).await;
+    node.hear(read(vec![], 10)).await;
+    assert_eq!(node.told().await, 10, "what was before this node was there");
+    node.hear(logged(4, 5)).await;
+    node.hear(read(vec![], 30)).await;
+    assert_eq!(node.told().await, 10, "a change has been read, and is on its way");
+    node.hear(Arrival::Foreign(parcel(5))).await;
+    node.hear(read(vec![], 40)).await;
+    assert_eq!(node.told().await, 30, "what was read before");
 }
 
 #[tokio::test(start_paused = true)]
@@ -241,7 +270,7 @@ async fn what_concerns_nobody_here_is_not_read() {
     let (pair, people) = (Some((user_id(8), user_id(9))), vec![user_id(7)]);
     let conversation_id = kith_testkit::build::conversation_id(5);
     let change = Logged { conversation_id, before: 0, version: 1, pair, people };
-    node.hear(Arrival::Logged(vec![change], Instant::now())).await;
+    node.hear(read(vec![change], 0)).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(node.asked.lock().unwrap().is_empty());
 }

@@ -51,6 +51,41 @@ fn without_redis_all_is_stored_and_heard_a_little_later() {
 }
 
 #[test]
+fn what_another_server_stored_is_behind_a_pong_until_it_is_told() {
+    on_nodes(async {
+        let mut fleet = Fleet::new().await;
+        let (one, other) = fleet.pair().await;
+        let ann = Actor::register(&one.anonymous(), "ann").await;
+        let bob = Actor::register(&other.anonymous(), "bob").await;
+        let group = ann.group("Both", &[&bob]).await;
+        let mut bobs = bob.raw().await;
+        fleet.redis.kill();
+        is(&other, "degraded").await;
+        let mut overtaken = 0;
+        for number in 0..10 {
+            let text = number.to_string();
+            let sent = ann.send(group, &text).await;
+            bobs.send_json(&json!({"type": "ping"})).await.unwrap();
+            let mut told = false;
+            let token = loop {
+                let frame = bobs.next_json().await.unwrap();
+                told |= frame["message"]["content"] == text;
+                if let Some(token) = frame["sync_token"].as_str() {
+                    break token.to_owned();
+                }
+            };
+            if !told {
+                overtaken += 1;
+                let missed = bob.client.sync(Some(&token), None).await.unwrap();
+                assert_eq!(missed.conversations[0].last_seq, sent.seq);
+                until(&mut bobs, &text).await;
+            }
+        }
+        assert!(overtaken > 0, "each was told before a ping was answered");
+    });
+}
+
+#[test]
 fn a_server_that_is_killed_takes_nobodys_presence_and_no_message_with_it() {
     on_nodes(async {
         let mut fleet = Fleet::new().await;
