@@ -275,7 +275,10 @@ impl Accounts {
         self.conversations.leave_all(user).await?;
         let ended = self.ports.users.erase(user, self.ports.clock.now()).await?;
         self.sessions.forget(user, &ended).await;
-        // What another device made meanwhile, or others added the account to.
+        // What another device made or sent meanwhile, or others added the account to.
+        if with_messages {
+            self.delete_messages(user).await?;
+        }
         self.conversations.leave_all(user).await?;
         match self.ports.users.find(&[user]).await?.pop() {
             Some(erased) => self.tell(erased).await,

@@ -4,12 +4,16 @@ use kith_ports::{
     TokenHash, live::MockPresenceBoard, log::MockConversationLog,
 };
 use kith_testkit::{FixedClock, SequentialIds};
+use mockall::Sequence;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::*;
 use crate::{
     Error, conversations,
-    fixtures::{self, Counts, PlainSeals, Recorder, account, blocking, session, session_id, user},
+    fixtures::{
+        self, Counts, PlainSeals, Recorder, account, blocking, group_id, message_id, session,
+        session_id, user,
+    },
     messaging::LaneOptions,
     presence, sessions,
 };
@@ -19,6 +23,7 @@ struct Mocks {
     sessions: MockSessionStore,
     passwords: MockPasswordHasher,
     conversations: MockConversationStore,
+    messages: MockMessageStore,
     board: MockPresenceBoard,
     clock: Arc<FixedClock>,
 }
@@ -32,6 +37,7 @@ impl Default for Mocks {
             sessions: MockSessionStore::new(),
             passwords: MockPasswordHasher::new(),
             conversations: MockConversationStore::new(),
+            messages: MockMessageStore::new(),
             board,
             clock: Arc::new(FixedClock::new()),
         }
@@ -57,10 +63,12 @@ impl Mocks {
             seals: Arc::new(PlainSeals),
             tally: Arc::new(Counts::default()),
         }));
+        let mut gone = MockConversationStore::new();
+        gone.expect_snapshot().returning(|_, _| Ok(None));
         let messaging = fixtures::messaging(
             MockConversationLog::new(),
             MockMessageStore::new(),
-            MockConversationStore::new(),
+            gone,
             bus.clone(),
             LaneOptions::default(),
         );
@@ -89,7 +97,7 @@ impl Mocks {
         );
         let ports = Ports {
             users,
-            messages: Arc::new(MockMessageStore::new()),
+            messages: Arc::new(self.messages),
             passwords: Arc::new(self.passwords),
             bus: bus.clone(),
             clock,
@@ -267,6 +275,28 @@ async fn without_a_password_only_a_fresh_login_erases() {
     clock.advance(FRESH_LOGIN + Duration::from_secs(1));
     let refused = accounts.erase(&me(), None, false, None).await.unwrap_err();
     assert_eq!(refused.code(), Some(Code::ValidationFailed));
+}
+
+#[tokio::test]
+async fn what_another_device_sends_while_all_is_erased_is_erased_too() {
+    let mut mocks = Mocks::default();
+    mocks.sessions.expect_find().returning(|_| Ok(Some((session(1, 1), TokenHash([0; 32])))));
+    mocks.conversations.expect_topics().returning(|of| Ok(vec![Vec::new(); of.len()]));
+    mocks.users.expect_find().returning(|_| Ok(Vec::new()));
+    let mut order = Sequence::new();
+    let messages = &mut mocks.messages;
+    let mut finds = |found: &'static [u128], order: &mut Sequence| {
+        let found = found.iter().map(|n| (group_id(), message_id(*n))).collect::<Vec<_>>();
+        let sent_by = messages.expect_sent_by().times(1).in_sequence(order);
+        sent_by.returning(move |_, _, _| Ok(found.clone()));
+    };
+    finds(&[1], &mut order);
+    finds(&[], &mut order);
+    mocks.users.expect_erase().times(1).in_sequence(&mut order).returning(|_, _| Ok(vec![]));
+    finds(&[2], &mut order);
+    finds(&[], &mut order);
+    let (accounts, _) = mocks.accounts();
+    accounts.erase(&me(), None, true, None).await.unwrap();
 }
 
 #[tokio::test]

@@ -184,7 +184,7 @@ impl Line {
         while self.late.last().is_some_and(|it| *it + 1 >= self.low) {
             self.low = self.late.pop_last().map_or(self.low, |it| it.min(self.low));
         }
-        if self.late.len() > MOST_HELD {
+        while self.late.len() > MOST_HELD {
             self.late.pop_first();
         }
     }

@@ -91,7 +91,7 @@ impl Link {
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) {
-        tasks.spawn(send(commands, to_send));
+        tasks.spawn(send(commands, to_send, Arc::clone(&self.connected), stop.clone()));
         let stopped = stop.clone();
         tasks.spawn(async move { stopped.run_until_cancelled(self.listen(redis, wishes)).await });
     }
@@ -277,9 +277,19 @@ impl Link {
 }
 
 /// Sends to other nodes, in order, as far as Redis takes it.
-async fn send(redis: Commands, mut to_send: mpsc::Receiver<Published>) {
+async fn send(
+    redis: Commands,
+    mut to_send: mpsc::Receiver<Published>,
+    connected: Arc<AtomicBool>,
+    stop: CancellationToken,
+) {
     let mut batch = Vec::with_capacity(BATCH);
     while to_send.recv_many(&mut batch, BATCH).await > 0 {
+        if stop.is_cancelled() && !connected.load(Ordering::Relaxed) {
+            // They find it in the database, and need not be waited for.
+            batch.clear();
+            continue;
+        }
         let published = batch.drain(..).map(|it| (it.channel.name(), it.envelope));
         join_all(redis.publishing(published).into_iter().map(tell)).await;
     }

@@ -55,8 +55,17 @@ enum Step {
 }
 
 impl Step {
-    fn of(dispatch: &Dispatch) -> Self {
+    /// How it stands after what came before it: that somebody went from the conversation `left`.
+    fn of(dispatch: &Dispatch, left: Option<ConversationId>) -> Self {
         match dispatch {
+            // Of a conversation that was deleted, or hidden by one person, nothing goes before it.
+            Dispatch::Event { event: Event::ConversationRemoved(id), .. } => {
+                if left == Some(*id) {
+                    Self::Follows(*id)
+                } else {
+                    Self::Alone
+                }
+            }
             Dispatch::Event { event, .. } => Self::of_event(event),
             Dispatch::Topic { conversation_id, change, .. } => match change {
                 TopicChange::Join(_) => Self::Leads(*conversation_id),
@@ -85,8 +94,8 @@ impl Step {
             Event::ConversationCreated(it, head) | Event::ConversationUpdated(it, head) => {
                 Self::Is(it.id, head.version, None)
             }
-            Event::ConversationRemoved(id) => Self::Follows(*id),
-            Event::ReceiptUpdated(_)
+            Event::ConversationRemoved(_)
+            | Event::ReceiptUpdated(_)
             | Event::TypingStarted(_)
             | Event::TypingStopped(_)
             | Event::SettingsUpdated(_)
@@ -103,8 +112,15 @@ pub(crate) fn pack(batch: Vec<Dispatch>) -> Vec<Parcel> {
     let mut before: HashMap<ConversationId, Version> = HashMap::new();
     // The conversation whose next change the last parcel leads to.
     let mut leads = None;
+    let mut left = None;
     for dispatch in batch {
-        let step = Step::of(&dispatch);
+        let step = Step::of(&dispatch, left);
+        left = match &dispatch {
+            Dispatch::Topic { conversation_id, change: TopicChange::Leave(_), .. } => {
+                Some(*conversation_id)
+            }
+            _ => None,
+        };
         let last = parcels.last().and_then(|last| last.place);
         let place = match step {
             Step::Is(conversation_id, version, seq) => {

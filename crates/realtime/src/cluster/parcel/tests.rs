@@ -91,9 +91,10 @@ fn what_has_no_place_stays_alone() {
     let gone = told(Event::ConversationRemoved(group()));
     let packed = packed(vec![sent(5), typing, sent(6), gone, dissolved]);
     let places: Vec<_> = packed.iter().map(|(place, _)| *place).collect();
-    assert_eq!(places, [Some((4, 5)), None, Some((4, 6)), None]);
-    assert_eq!(packed[2].1, ["new_message 6", "conversation_removed"]);
-    assert_eq!(packed[3].1, ["dissolve"]);
+    assert_eq!(places, [Some((4, 5)), None, Some((4, 6)), None, None]);
+    assert_eq!(packed[2].1, ["new_message 6"]);
+    assert_eq!(packed[3].1, ["conversation_removed"]);
+    assert_eq!(packed[4].1, ["dissolve"]);
 }
 
 #[test]
