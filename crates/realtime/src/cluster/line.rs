@@ -114,11 +114,10 @@ impl Line {
         }
     }
 
-    /// Somebody has begun to listen who knows what is up to `version`.
+    /// Somebody begins to listen who has read what is up to `version`. What has been told here since then
+    /// he reads once he listens: it is not missing, whatever was before it.
     pub(crate) fn joined(&mut self, version: Version, now: Instant) {
-        if self.reaches(version) {
-            self.lower(1);
-        }
+        self.lower(1);
         self.expect(version, now);
     }
 

@@ -132,6 +132,12 @@ fn one_who_comes_knows_what_came_before_him() {
     take(&mut line, parcel(5), now);
     line.joined(5, now);
     assert!(line.has(0, 5) && line.due().is_none());
+
+    // More was stored since he read it, of which this node has told the last alone.
+    let mut line = Line::new(8, now);
+    take(&mut line, parcel(9), now);
+    line.joined(5, now);
+    assert!(line.has(5, 9) && line.due().is_none());
 }
 
 #[test]
