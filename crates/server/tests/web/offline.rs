@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     browser::Browser,
-    page::DESKTOP,
+    page::{DESKTOP, Page},
     server::{Server, run},
 };
 
@@ -263,6 +263,13 @@ fn what_is_written_in_the_middle_of_the_history_while_away_is_shown_at_its_end()
     });
 }
 
+/// Has the page, but not its worker, without a network, or with one again.
+async fn network(page: &Page, is_there: bool) {
+    page.call("Network.enable", json!({})).await;
+    let how = json!({ "offline": !is_there, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
+    page.call("Network.emulateNetworkConditions", how).await;
+}
+
 #[test]
 fn what_was_just_seen_is_there_after_a_reload_without_the_server() {
     run(async {
@@ -282,12 +289,12 @@ fn what_was_just_seen_is_there_after_a_reload_without_the_server() {
         let read = "[...document.querySelectorAll('.message')]
             .some((it) => /You: just sent.*Read/.test(it.ariaLabel))";
         ann.until("it read", read).await;
-        server.signal("STOP");
+        network(&ann, false).await;
         ann.reload().await;
         ann.sees("Bob: just come").await;
         ann.sees("You: just sent").await;
         ann.until("it read still", read).await;
-        server.signal("CONT");
+        network(&ann, true).await;
         ann.connected().await;
         ann.until("it read still", read).await;
         assert_eq!(ann.messages().await.len(), 3);
@@ -305,10 +312,8 @@ fn a_browser_that_goes_offline_says_so_and_is_back_at_once() {
         ann.write("before").await;
         ann.all_sent().await;
         let chat = ann.conversation().await;
-        ann.call("Network.enable", json!({})).await;
         for offline in [true, false] {
-            let network = json!({ "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
-            ann.call("Network.emulateNetworkConditions", network).await;
+            network(&ann, !offline).await;
             let banner = "document.querySelector('.banner')";
             let said =
                 format!("{banner}.textContent.startsWith('You are offline.') && !{banner}.hidden");
