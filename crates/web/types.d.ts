@@ -177,7 +177,7 @@ interface Outgoing {
 interface Shelf {
   /** Resolves when it is on disk. */
   put(entry: Outgoing): Promise<void>;
-  delete(id: string): Promise<void>;
+  delete(id: string, conversation: string): Promise<void>;
   all(): Promise<Outgoing[]>;
 }
 

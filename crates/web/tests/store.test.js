@@ -197,3 +197,38 @@ test("whoever has left holds no tick up, and who has come counts", () => {
   it.put(conversation({ member_count: 3, receipts: receipts.slice(0, 1) }));
   assert.equal(it.status(own), "sent", "somebody is not known");
 });
+
+test("a tick is where it was after the page was loaded again", () => {
+  const it = store({ member_count: 2, receipts: [{ user_id: "bob", delivered_seq: 0, read_seq: 0 }] });
+  it.apply({ type: "receipt_update", conversation_id: "c", user_id: "bob", status: "read", seq: 1 });
+  const again = new Store();
+  again.restore(structuredClone(it.snapshot()));
+  assert.equal(again.status(message(1, { sender_id: "ann", status: "sent" })), "read");
+  const { marks, ...old } = it.snapshot();
+  again.restore(/** @type {any} */ (old));
+  assert.equal(again.status(message(1, { sender_id: "ann" })), "sent", "earlier versions kept none");
+});
+
+test("what is read of a long backlog is taken from what is unread", () => {
+  const run = (/** @type {number} */ from, /** @type {number} */ to) =>
+    Array.from({ length: to - from + 1 }, (_, at) => message(from + at));
+  const backlog = (/** @type {Message[]} */ items, count = 450) => {
+    const it = store({ last_seq: 500 }, { read_seq: 50, unread_count: count });
+    it.room("c").reset(page(items, { has_before: true, has_after: true }));
+    return it;
+  };
+  const it = backlog([...run(11, 60), message(61, { sender_id: "ann" }), ...run(62, 90)]);
+  it.read("c", 63);
+  assert.equal(my(it)?.unread_count, 438, "one's own is not among them");
+  it.read("c", 90);
+  assert.equal(my(it)?.unread_count, 411);
+  const gap = backlog(run(100, 180));
+  gap.read("c", 120);
+  assert.equal(my(gap)?.unread_count, 450, "what lies between is not known");
+  const many = backlog(run(11, 90), 999);
+  many.read("c", 90);
+  assert.equal(my(many)?.unread_count, 999, "there may be more");
+  const end = backlog(run(421, 500), 999);
+  end.read("c", 460);
+  assert.equal(my(end)?.unread_count, 40, "all that comes after is held");
+});

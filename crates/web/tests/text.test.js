@@ -21,6 +21,9 @@ test("addresses are found without what ends the sentence", () => {
   assert.deepEqual(links("https://example.org/a_(b)"), ["https://example.org/a_(b)"]);
   assert.deepEqual(links("javascript:alert(1) data:text/html,x ftp://x"), []);
   assert.deepEqual(links("http://"), []);
+  for (const mark of "\u061c\u200e\u200f\u202a\u202e\u2066\u2069") {
+    assert.deepEqual(links(`https://a.example/${mark}gro`), ["https://a.example/"], "nothing turns it around");
+  }
 });
 
 test("the pieces are the text", () => {

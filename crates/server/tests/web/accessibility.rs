@@ -159,6 +159,7 @@ fn arrows_begin_where_one_reads() {
         ann.open("Bob").await;
         ann.press("Jump to the end").await;
         ann.sees("Number 119.").await;
+        ann.until("the composer", "document.activeElement.tagName === 'TEXTAREA'").await;
         let up = "(() => { const it = document.querySelector('.scroller'); it.focus(); it.scrollTop -= 1500; })()";
         ann.js(up).await;
         let seen = "(() => { const { top, bottom } = document.querySelector('.scroller').getBoundingClientRect();

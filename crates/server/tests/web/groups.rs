@@ -31,7 +31,7 @@ fn an_invite_outlives_a_reload_and_a_server_that_is_away() {
         ann.says("dialog", "You have been invited").await;
         server.kill();
         ann.press("Join").await;
-        ann.says(".toast", "cannot be reached").await;
+        ann.says("dialog", "cannot be reached").await;
         ann.says("dialog", "You have been invited").await;
         ann.reload().await;
         ann.says("dialog", "You have been invited").await;
@@ -113,6 +113,9 @@ fn the_only_owner_is_told_at_once_and_members_come_in_without_a_jump() {
         ann.press("Leave group").await;
         ann.press("Leave").await;
         ann.until("it gone", "document.querySelector('.list .row') === null").await;
+        ann.until("the list", "document.querySelector('.nothing') !== null").await;
+        let toasts = "[...document.querySelectorAll('.toast')].map((it) => it.textContent)";
+        assert_eq!(ann.js(toasts).await, json!([]), "one did it oneself");
     });
 }
 

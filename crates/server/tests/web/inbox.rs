@@ -133,6 +133,10 @@ const TOO_WIDE: &str =
     "[...document.querySelectorAll('.shell *')].filter((it) => it.getClientRects().length &&
     it.getBoundingClientRect().right > innerWidth + 1).map((it) => it.className)";
 
+/// Whether the name before the last message leaves room for that.
+const LINE_IS_SEEN: &str = "(() => { const line = document.querySelector('.row-line');
+    return line.querySelector('.who').getBoundingClientRect().width < line.clientWidth / 2; })()";
+
 #[test]
 fn long_names_and_words_stay_within_the_page() {
     run(async {
@@ -159,6 +163,9 @@ fn long_names_and_words_stay_within_the_page() {
             ann.sees("مرحبا").await;
             ann.says(".large .text", "🎉").await;
             assert_eq!(ann.js(TOO_WIDE).await, serde_json::json!([]));
+            if size == DESKTOP {
+                ann.until("the last message", LINE_IS_SEEN).await;
+            }
             ann.press("Details").await;
             ann.says(".members", "bob").await;
             assert_eq!(ann.js(TOO_WIDE).await, serde_json::json!([]));

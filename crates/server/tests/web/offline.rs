@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use kith_client::protocol::rest::SendMessage;
+use serde_json::json;
 
 use crate::{
     browser::Browser,
-    page::DESKTOP,
+    page::{DESKTOP, Page},
     server::{Server, run},
 };
 
@@ -259,5 +260,73 @@ fn what_is_written_in_the_middle_of_the_history_while_away_is_shown_at_its_end()
         ann.until("the end", "document.querySelector('.to-end').hidden").await;
         let last = ann.messages().await.pop();
         assert!(last.is_some_and(|it| it.contains("meanwhile")));
+    });
+}
+
+/// Has the page, but not its worker, without a network, or with one again.
+async fn network(page: &Page, is_there: bool) {
+    page.call("Network.enable", json!({})).await;
+    let how = json!({ "offline": !is_there, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
+    page.call("Network.emulateNetworkConditions", how).await;
+}
+
+#[test]
+fn what_was_just_seen_is_there_after_a_reload_without_the_server() {
+    run(async {
+        let (server, browser) = (Server::start(), Browser::start().await);
+        let ann = browser.page(&server.url(), DESKTOP).await;
+        let bob = browser.page(&server.url(), DESKTOP).await;
+        ann.sign_up("ann", "Ann").await;
+        bob.sign_up("bob", "Bob").await;
+        ann.talk_to("Bob").await;
+        ann.write("before").await;
+        bob.open("Ann").await;
+        bob.sees("before").await;
+        ann.until("the worker", "navigator.serviceWorker.ready.then(() => true)").await;
+        bob.write("just come").await;
+        ann.sees("Bob: just come").await;
+        ann.write("just sent").await;
+        let read = "[...document.querySelectorAll('.message')]
+            .some((it) => /You: just sent.*Read/.test(it.ariaLabel))";
+        ann.until("it read", read).await;
+        network(&ann, false).await;
+        ann.reload().await;
+        ann.sees("Bob: just come").await;
+        ann.sees("You: just sent").await;
+        ann.until("it read still", read).await;
+        network(&ann, true).await;
+        ann.connected().await;
+        ann.until("it read still", read).await;
+        assert_eq!(ann.messages().await.len(), 3);
+    });
+}
+
+#[test]
+fn a_browser_that_goes_offline_says_so_and_is_back_at_once() {
+    run(async {
+        let (server, browser) = (Server::start(), Browser::start().await);
+        let ann = browser.page(&server.url(), DESKTOP).await;
+        ann.sign_up("ann", "Ann").await;
+        let (bob, _) = server.user("bob", Some("Bob")).await;
+        ann.talk_to("Bob").await;
+        ann.write("before").await;
+        ann.all_sent().await;
+        let chat = ann.conversation().await;
+        for offline in [true, false] {
+            network(&ann, !offline).await;
+            let banner = "document.querySelector('.banner')";
+            let said =
+                format!("{banner}.textContent.startsWith('You are offline.') && !{banner}.hidden");
+            let said = if offline { said } else { format!("{banner}.hidden") };
+            ann.until_within(Duration::from_secs(4), "what it says", &said).await;
+            if offline {
+                let content = "meanwhile".to_owned();
+                bob.send(chat, &SendMessage { content, ..Default::default() }).await.unwrap();
+                ann.write("written offline").await;
+                ann.sees("You: written offline. Sending").await;
+            }
+        }
+        ann.sees("Bob: meanwhile").await;
+        ann.all_sent().await;
     });
 }

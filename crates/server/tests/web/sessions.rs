@@ -39,6 +39,7 @@ fn tabs_share_a_session_and_renew_it_once() {
         first.talk_to("Bob").await;
         first.type_text("half a thought").await;
         second.press("Sign out").await;
+        second.says("dialog", "Drafts, and messages that are not sent yet, will be lost.").await;
         second.click("dialog:last-of-type .primary").await;
         for page in [&first, &second] {
             page.until("the sign-in page", "document.querySelector('.sign-in') !== null").await;
@@ -105,7 +106,7 @@ fn what_is_refused_is_said_beside_the_form() {
         page.key("Enter", 0).await;
         page.until(
             "the reason",
-            "document.querySelector('[role=alert]').textContent.includes('user name')",
+            "document.querySelector('[role=alert]').textContent === 'This user name is taken: choose another.'",
         )
         .await;
         assert_eq!(page.js("document.activeElement.name").await, json!("username"));
@@ -184,5 +185,20 @@ fn a_tab_where_nobody_is_signed_in_follows_one_where_somebody_signs_in() {
         first.sign_up("ann", "Ann").await;
         second.connected().await;
         assert!(second.complaints().is_empty(), "{:?}", second.complaints());
+    });
+}
+
+#[test]
+fn whoever_signs_in_for_a_conversation_may_write_at_once() {
+    run(async {
+        let (server, browser) = (Server::start(), Browser::start().await);
+        let ann = browser.page(&server.url(), DESKTOP).await;
+        ann.sign_up("ann", "Ann").await;
+        server.user("bob", Some("Bob")).await;
+        ann.talk_to("Bob").await;
+        let chat = ann.conversation().await;
+        let phone = browser.page(&format!("{}/#{chat}", server.url()), DESKTOP).await;
+        phone.sign_in("ann").await;
+        phone.until("the composer", "document.activeElement.tagName === 'TEXTAREA'").await;
     });
 }

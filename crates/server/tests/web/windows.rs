@@ -46,6 +46,16 @@ fn what_fails_in_a_window_is_said_in_it() {
         ann.type_text(" ").await;
         ann.key("Enter", 0).await;
         ann.says("dialog .toast", "Your name must not be empty.").await;
+        // What was said before a window is not said in it.
+        ann.press("Sign out").await;
+        assert_eq!(ann.js("document.querySelector('.toast')").await, json!(null));
+        ann.press("Cancel").await;
+        ann.js("document.querySelector('[name=display_name]').select()").await;
+        ann.type_text("Anna 👩‍👩‍👧‍👦").await;
+        ann.key("Enter", 0).await;
+        ann.says(".account strong", "Anna").await;
+        let letters = "document.querySelector('.account .avatar').dataset.letters";
+        assert_eq!(ann.js(letters).await, "A👩‍👩‍👧‍👦");
         ann.press("Password").await;
         ann.fill("current_password", "something else").await;
         ann.fill("new_password", PASSWORD).await;

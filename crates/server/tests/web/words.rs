@@ -99,7 +99,6 @@ fn a_text_that_is_too_long_is_let_in_and_not_sent() {
         ann.says(".limit", "Too long by 2 characters.").await;
         assert_eq!(ann.js("document.querySelector('.send').disabled").await, true);
         ann.key("Enter", 0).await;
-        ann.says(".toast", "Too long by 2 characters.").await;
         ann.picture("too-long").await;
         ann.resize(PHONE).await;
         ann.picture("phone-too-long").await;

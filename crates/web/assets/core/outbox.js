@@ -89,7 +89,7 @@ export class Outbox {
     this.entries.delete(id);
     this.attempts.delete(id);
     this.changed(entry.conversation_id);
-    await this.shelf.delete(id).catch(() => {});
+    await this.shelf.delete(id, entry.conversation_id).catch(() => {});
   }
 
   /** @param {boolean} connected */

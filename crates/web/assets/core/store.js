@@ -216,7 +216,7 @@ export class Store {
     const my = conversation?.my;
     if (!conversation || !my || seq <= my.read_seq) return;
     const caughtUp = seq >= conversation.last_seq;
-    const unread_count = caughtUp ? 0 : Math.min(my.unread_count, this.#unreadAfter(conversation, seq));
+    const unread_count = caughtUp ? 0 : this.#unreadAfter(conversation, my, seq);
     this.#setMy(conversation, {
       read_seq: seq,
       delivered_seq: Math.max(seq, my.delivered_seq),
@@ -259,6 +259,7 @@ export class Store {
       conversations: [...this.conversations.values()],
       people: [...this.people.values()],
       blocks: [...this.blocks],
+      marks: this.marks,
     };
   }
 
@@ -269,6 +270,7 @@ export class Store {
     this.people = new Map(kept.people.map((it) => [it.id, it]));
     this.old = new Set(this.people.keys());
     this.blocks = new Set(kept.blocks);
+    this.marks = kept.marks ?? new Map();
     this.touch("list", "people", "me");
   }
 
@@ -378,14 +380,18 @@ export class Store {
     this.touch("list", `typing:${id}`);
   }
 
-  /** @param {Conversation} conversation @param {number} seq */
-  #unreadAfter(conversation, seq) {
-    const room = this.rooms.get(conversation.id);
-    if (!room?.loaded || room.hasAfter) return MOST_UNREAD;
-    const after = room.messages.slice(room.place(seq + 1));
-    return after.filter(
-      (it) => it.sender_id !== this.me?.id && !it.deleted_at && it.message_type !== "system",
-    ).length;
+  /** Counted where what comes after is held, or what was read. @param {Conversation} conversation @param {My} my @param {number} seq */
+  #unreadAfter({ id, last_seq }, { read_seq, unread_count: count }, seq) {
+    const room = this.rooms.get(id);
+    if (!room?.loaded || room.lastSeq < seq) return count;
+    const between = (/** @type {number} */ from, /** @type {number} */ to) =>
+      room.messages
+        .slice(room.place(from + 1), room.place(to + 1))
+        .filter((it) => it.sender_id !== this.me?.id && !it.deleted_at && it.message_type !== "system").length;
+    if (room.lastSeq >= last_seq) return Math.min(count, between(seq, last_seq));
+    const isHeld = !room.hasBefore || room.firstSeq <= read_seq + 1;
+    // There may be more than are counted.
+    return isHeld && count < MOST_UNREAD ? Math.max(0, count - between(read_seq, seq)) : count;
   }
 
   /** @param {Conversation} conversation @param {Partial<My>} change */

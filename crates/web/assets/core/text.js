@@ -1,6 +1,7 @@
 /** What is in the text of a message: words, addresses, people. Never markup. */
 
-const LINK = /\bhttps?:\/\/[^\s<>"'`]+/giu;
+// It ends before a mark that turns the direction of text, which would disguise it.
+const LINK = /\bhttps?:\/\/[^\s<>"'`\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/giu;
 // What stands before may not be part of a word or an address, as the server has it.
 const MENTION = /(?<![\p{L}\p{N}_.@/-])@([A-Za-z0-9_.-]{3,32})/gu;
 
@@ -69,7 +70,7 @@ const LONGEST = 4_000;
 const MOST_BYTES = 16 * 1024;
 /** One hears of that from here on. */
 const NEAR = 200;
-const clusters = new Intl.Segmenter();
+export const clusters = new Intl.Segmenter();
 
 /**
  * How many characters are left, where it comes near the end; below 0 it is too long. The server's own

@@ -17,7 +17,7 @@ const PAGE = 80;
 /** Marks are told at most this often for each conversation. */
 const TELL_EVERY = 300;
 /** What is shown is kept this long after it changed. */
-const KEEP_AFTER = 2_000;
+const KEEP_AFTER = 500;
 /** As many of the newest messages of a conversation are kept in the browser. */
 const KEPT = 60;
 /** A message that was not answered for so long is a sign that the server hangs. */
@@ -26,8 +26,6 @@ const LATE = 5_000;
 const ASK_AGAIN = 30_000;
 /** Whoever deletes his account has left all groups first, this long before at most. */
 const ASK_AFTER = 3_000;
-/** How far one had read when the page went. */
-const READ = "kith.read.";
 
 export class Client {
   /** @param {string} user @param {Database} db */
@@ -54,7 +52,7 @@ export class Client {
     });
     this.outbox = new Outbox(
       // What the database did not take is kept beside it until then.
-      { ...db.outbox, delete: (id) => (keep(this.#written(id), null), db.outbox.delete(id)) },
+      { ...db.outbox, delete: (id, room) => this.#drop(id, room) },
       (entry) => this.#send(entry),
       (id) => this.store.touch(`room:${id}`, "list"),
     );
@@ -63,7 +61,8 @@ export class Client {
     this.tabs = new BroadcastChannel(`kith.blocks.${user}`);
     this.tabs.onmessage = () => this.sync();
     addEventListener("focus", () => this.sync());
-    addEventListener("pagehide", () => this.#keepMarks());
+    // A page in the background may be ended without a word.
+    for (const event of ["pagehide", "visibilitychange"]) addEventListener(event, () => this.#keepAll());
   }
 
   /** The client of the one who is signed in. */
@@ -73,7 +72,6 @@ export class Client {
     const client = new Client(user, db);
     const shown = await db.shown("store").catch(() => null);
     if (shown) client.store.restore(shown);
-    client.#restoreMarks();
     await client.outbox.open().catch(() => {});
     client.#recover();
     client.socket.connect();
@@ -93,6 +91,10 @@ export class Client {
   /** @param {string} id @param {Draft} draft */
   keepDraft(id, draft) {
     keep(`${DRAFT}${this.user}.${id}`, kept(draft));
+  }
+
+  get hasDrafts() {
+    return Object.keys(localStorage).some((key) => key.startsWith(`${DRAFT}${this.user}.`));
   }
 
   /** Writes a message. From then on it cannot be lost. @param {string} id @param {Draft} draft */
@@ -121,6 +123,12 @@ export class Client {
   /** @param {string} id */
   #written(id) {
     return `${WRITTEN}${this.user}.${id}`;
+  }
+
+  /** Where it stands in its room, it is kept there in the same moment. @param {string} id @param {string} room */
+  #drop(id, room) {
+    keep(this.#written(id), null);
+    return this.db.drop(id, `room ${room}`, this.#page(room));
   }
 
   /** What was written when the page went. */
@@ -296,12 +304,7 @@ export class Client {
   /** @param {boolean} connected */
   #state(connected) {
     if (this.connected === connected) return;
-    if (!connected) {
-      // It may be needed by the next page, which has no server to ask.
-      this.#keepStore();
-      for (const id of this.store.rooms.keys()) this.#keepRoom(id);
-      this.store.disconnected();
-    }
+    if (!connected) this.store.disconnected();
     this.connected = connected;
     this.current = false;
     this.store.touch("connection");
@@ -432,17 +435,14 @@ export class Client {
     this.#soon("keep", KEEP_AFTER, () => this.#keepStore());
   }
 
-  /** What was read of late is not in the database yet, nor told. */
-  #keepMarks() {
+  /** What came and was read of late is not in the database yet, nor told. */
+  #keepAll() {
     if (tokens()?.user_id !== this.user) return;
-    const all = [...this.store.conversations.values()];
-    keep(READ + this.user, JSON.stringify(Object.fromEntries(all.map(({ id, my }) => [id, my?.read_seq]))));
-    for (const { id } of all) if (this.waiting.has(`read ${id}`)) this.#tellRead(id);
-  }
-
-  #restoreMarks() {
-    const marks = JSON.parse(localStorage.getItem(READ + this.user) ?? "{}");
-    for (const id in marks) this.store.read(id, marks[id]);
+    if (this.waiting.has("keep")) this.#keepStore();
+    for (const id of this.store.conversations.keys()) {
+      if (this.waiting.has(`keep ${id}`)) this.#keepRoom(id);
+      if (this.waiting.has(`read ${id}`)) this.#tellRead(id);
+    }
   }
 
   #keepStore() {
@@ -452,12 +452,17 @@ export class Client {
 
   /** @param {string} id */
   #keepRoom(id) {
+    const page = this.#page(id);
+    if (page) this.db.show(`room ${id}`, page).catch(() => {});
+  }
+
+  /** What is kept of a room, where its end is held. @param {string} id */
+  #page(id) {
     const room = this.store.rooms.get(id);
     if (!room?.loaded || room.hasAfter) return;
     const items = room.messages.slice(-KEPT);
     const has_before = room.hasBefore || items.length < room.messages.length;
-    const page = { items, has_before, has_after: false, version: room.version };
-    this.db.show(`room ${id}`, page).catch(() => {});
+    return { items, has_before, has_after: false, version: room.version };
   }
 
   /** @param {string} what @param {number} wait @param {() => void} work */

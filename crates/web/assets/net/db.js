@@ -44,10 +44,9 @@ export class Database {
     this.db = db;
     // Another tab erases it: that waits for nobody.
     if (db) db.onversionchange = () => db.close();
-    /** @type {Shelf} */
+    /** @type {Omit<Shelf, "delete">} */
     this.outbox = {
-      put: (entry) => this.#write(OUTBOX, (store) => store.put(entry)),
-      delete: (id) => this.#write(OUTBOX, (store) => store.delete(id)),
+      put: (entry) => this.#write([OUTBOX], (outbox) => outbox.put(entry)),
       all: async () => done(this.#begin(OUTBOX).objectStore(OUTBOX).getAll()),
     };
   }
@@ -59,27 +58,37 @@ export class Database {
 
   /** @param {string} key @param {any} value */
   show(key, value) {
-    return this.#write(SHOWN, (store) => store.put(value, key));
+    return this.#write([SHOWN], (shown) => shown.put(value, key));
+  }
+
+  /** Takes an entry from the outbox, and keeps what is shown then. @param {string} id @param {string} key @param {any} value */
+  drop(id, key, value) {
+    return this.#write([OUTBOX, SHOWN], (outbox, shown) => {
+      outbox.delete(id);
+      if (value) shown.put(value, key);
+    });
   }
 
   /** What was shown goes; what waits to be sent stays. */
   forgetShown() {
-    return this.#write(SHOWN, (store) => store.clear());
+    return this.#write([SHOWN], (shown) => shown.clear());
   }
 
-  /** @param {string} name @param {IDBTransactionMode} [mode] */
-  #begin(name, mode) {
+  /** @param {string | string[]} names @param {IDBTransactionMode} [mode] */
+  #begin(names, mode) {
     if (!this.db) throw new Error("nothing is kept here");
-    return this.db.transaction(name, mode, { durability: "strict" });
+    return this.db.transaction(names, mode, { durability: "strict" });
   }
 
-  /** Resolves when it is on disk. @param {string} name @param {(store: IDBObjectStore) => void} change */
-  #write(name, change) {
+  /** Resolves when it is on disk. @param {string[]} names @param {(...stores: IDBObjectStore[]) => void} change */
+  #write(names, change) {
     return inTime((/** @type {(value: void) => void} */ resolve, reject) => {
-      const transaction = this.#begin(name, "readwrite");
+      const transaction = this.#begin(names, "readwrite");
       transaction.oncomplete = () => resolve();
       transaction.onerror = transaction.onabort = () => reject(transaction.error);
-      change(transaction.objectStore(name));
+      change(...names.map((name) => transaction.objectStore(name)));
+      // The page may be going: it has nothing to add.
+      transaction.commit();
     });
   }
 }

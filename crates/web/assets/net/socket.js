@@ -27,10 +27,16 @@ export class Socket {
     this.waiting = new Map();
     this.timer = 0;
     addEventListener("online", () => this.connect());
+    addEventListener("offline", () => this.#lost());
     document.addEventListener("visibilitychange", () => {
       if (document.visibilityState === "visible" && !this.socket) this.connect();
     });
     setInterval(() => this.ready && this.ask({ type: "ping" }).catch(() => {}), PULSE);
+  }
+
+  /** Whether it takes frames. */
+  get open() {
+    return this.ready && this.socket?.readyState === WebSocket.OPEN;
   }
 
   async connect() {
@@ -51,17 +57,17 @@ export class Socket {
   /** Sends a command, and waits for its answer. @param {Frame} frame @returns {Promise<Frame>} */
   ask(frame) {
     return new Promise((resolve, reject) => {
-      if (!this.ready || !this.socket) return reject(new Refused("disconnected", "There is no connection."));
+      if (!this.open) return reject(new Refused("disconnected", "There is no connection."));
       const id = String(this.nextId++);
       const timer = setTimeout(() => this.#lost(), PATIENCE);
       this.waiting.set(id, { resolve, reject, timer });
-      this.socket.send(JSON.stringify({ ...frame, id }));
+      this.socket?.send(JSON.stringify({ ...frame, id }));
     });
   }
 
   /** Sends a command whose answer nobody waits for. @param {Frame} frame */
   tell(frame) {
-    if (this.ready) this.socket?.send(JSON.stringify(frame));
+    if (this.open) this.socket?.send(JSON.stringify(frame));
   }
 
   close() {

@@ -3,7 +3,7 @@
 import { NOTHING, kept, quoted, written } from "../core/draft.js";
 import { left } from "../core/text.js";
 import { tokens } from "../net/session.js";
-import { attempt, every, fill, h, icon, iconButton, refill, stamp, toast } from "./dom.js";
+import { attempt, every, fill, h, icon, iconButton, refill, stamp } from "./dom.js";
 import { counted } from "./format.js";
 import { nameOf } from "./people.js";
 
@@ -152,8 +152,7 @@ export class Composer {
 
   #send() {
     const content = this.input.value.trim();
-    if (this.input.ariaInvalid === "true") return toast(this.limit.textContent ?? "");
-    if (!content || this.input.readOnly) return;
+    if (!content || this.input.readOnly || this.input.ariaInvalid === "true") return;
     // The server ends the typing of who sends.
     this.saidTyping = 0;
     if (this.draft.edits) return this.#change(this.draft.edits, content);

@@ -35,6 +35,8 @@ export class ConversationView {
     this.memberCount = 0;
     /** Whether it was one's own while it was open. */
     this.known = false;
+    /** Whether one gives it up oneself. */
+    this.left = false;
     /** Whether its messages were asked for, by this connection. */
     this.asked = false;
     /** Whether it shows what one sees at first. What stands there before that is seen by nobody. */
@@ -284,7 +286,10 @@ export class ConversationView {
 
   #renderFoot() {
     const { closed } = this;
+    const first = !this.foot.firstChild;
     refill(this.foot, closed, () => (closed ? h("p.closed", closed) : this.composer.element));
+    // Until now it was not known whether one may write.
+    if (first && document.activeElement === this.timeline.scroller) this.focus();
   }
 
   /** Says the newest message, where it is new and of somebody else. */

@@ -37,9 +37,10 @@ export function dialog(title, ...children) {
     ),
     h("div.toasts", { role: "status" }),
   );
+  // What was said before has been said.
+  for (const said of every(document, ".toast")) said.remove();
   document.body.append(element);
   element.showModal();
-  showToasts(every(document, ".toast"));
   // It begins with what it is for, not with what closes it.
   const first = every(element, "[autofocus], input, select, summary, button, h2");
   (first.find((it) => it.autofocus) ?? first.find((it) => !it.closest("header")) ?? first[0]).focus();

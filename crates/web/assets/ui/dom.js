@@ -218,7 +218,9 @@ export function reason(error) {
   /** @type {{field: string, message: string}[]} */
   const faults = error?.errors ?? [];
   const named = faults.filter(({ field }) => FIELDS[field]);
-  if (named.length) return named.map((it) => sentence(`${FIELDS[it.field]} ${it.message}`)).join(" ");
+  // It goes on from the name of the field, or is a sentence of its own.
+  const whole = ({ field = "", message = "" }) => (/^(is|must) /.test(message) ? `${FIELDS[field]} ${message}` : message);
+  if (named.length) return named.map((it) => sentence(whole(it))).join(" ");
   return error instanceof Error && error.message ? sentence(error.message) : "That did not work.";
 }
 

@@ -126,7 +126,7 @@ export class Inbox {
             h(
               "span.row-bottom",
               status && tick(status),
-              h(`span.row-line.${line.kind}`, line.who && h("span.who", `${line.who}: `), line.text),
+              h(`span.row-line.${line.kind}`, line.who && [h("span.who", line.who), ": "], line.text),
               mentions > 0 && h("span.badge.mention", { "aria-label": "you are mentioned" }, "@"),
               unread > 0 &&
                 h(

@@ -102,7 +102,7 @@ function text(client, { content, mentions }) {
   const named = (/** @type {string} */ name) =>
     mentions.find((id) => (id === me?.id ? me : client.person(id))?.username?.toLowerCase() === name);
   const found = pieces(content ?? "", named).map(({ kind, text, user }) => {
-    if (kind === "link") return h("a", { href: text, target: "_blank", rel: "noopener noreferrer" }, text);
+    if (kind === "link") return h("a", { href: text, dir: "ltr", target: "_blank", rel: "noopener noreferrer" }, text);
     return kind === "mention" ? h(`span.mention${user === me?.id ? ".me" : ""}`, text) : text;
   });
   return h("span.text", { dir: "auto" }, found);

@@ -241,7 +241,9 @@ export class Panel {
   /** Does something after which the conversation is gone from the list. @param {string} question @param {string} yes @param {() => Promise<unknown>} work */
   async #leaving(question, yes, work) {
     if (!(await confirm(question, yes))) return;
-    if (await attempt(work)) this.view.shell.go(null);
+    this.view.left = true;
+    this.view.left = await attempt(work);
+    if (this.view.left) this.view.shell.go(null);
   }
 }
 

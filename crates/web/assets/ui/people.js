@@ -1,5 +1,6 @@
 /** How people and conversations are called and pictured. */
 
+import { clusters } from "../core/text.js";
 import { ago, counted } from "./format.js";
 import { h, icon } from "./dom.js";
 
@@ -21,7 +22,10 @@ export const hueOf = (id) =>
   `hue-${[...id].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 997, 7) % 8}`;
 
 /** The first letter of a word, or what it begins with where it has none. @param {string} word */
-const initial = (word) => /[\p{L}\p{N}]/u.exec(word)?.[0] ?? [...word][0] ?? "";
+function initial(word) {
+  const all = [...clusters.segment(word)];
+  return (all.find((it) => /[\p{L}\p{N}]/u.test(it.segment)) ?? all[0])?.segment ?? "";
+}
 
 /** A round picture: the first letters, on a colour that stays. @param {string} id @param {string} name @param {string} [kind] */
 export function avatar(id, name, kind = "direct") {

@@ -2,7 +2,7 @@
 
 import { api } from "../net/api.js";
 import { confirm, dialog } from "./dialogs.js";
-import { attempt, h, iconButton, toast } from "./dom.js";
+import { attempt, fill, h, iconButton, toast } from "./dom.js";
 import { check, field, form, listing, row, section } from "./forms.js";
 import { ago } from "./format.js";
 import { avatar } from "./people.js";
@@ -13,17 +13,21 @@ export function settings({ client }) {
   if (!me) return;
   const signOut = async (/** @type {"here" | "everywhere"} */ where) => {
     const question = where === "here" ? "Sign out on this device?" : "Sign out on all your devices?";
-    const waiting = client.outbox.entries.size ? " Messages that are not sent yet will be lost." : "";
+    const isLosing = client.outbox.entries.size || client.hasDrafts;
+    const waiting = isLosing ? " Drafts, and messages that are not sent yet, will be lost." : "";
     if (await confirm(question + waiting, "Sign out")) attempt(() => client.signOut(where));
   };
+  const head = h("div.account");
+  const show = () => {
+    const { id, display_name, username, email } = client.store.me ?? me;
+    const name = h("strong", { dir: "auto" }, display_name);
+    fill(head, avatar(id, display_name), h("div", name, h("p.muted", `@${username} · ${email}`)));
+  };
+  show();
   dialog(
     "Settings",
-    h(
-      "div.account",
-      avatar(me.id, me.display_name),
-      h("div", h("strong", { dir: "auto" }, me.display_name), h("p.muted", `@${me.username} · ${me.email}`)),
-    ),
-    profile(client, me),
+    head,
+    profile(client, me, show),
     privacy(client, me),
     blocked(client),
     devices(client),
@@ -44,14 +48,14 @@ async function save({ store }, patch) {
   toast("Saved.");
 }
 
-/** @param {Client} client @param {Me} me */
-const profile = (client, me) =>
+/** @param {Client} client @param {Me} me @param {() => void} saved */
+const profile = (client, me, saved) =>
   section(
     "Profile",
     null,
     form(
       "Save",
-      ({ display_name, about }) => save(client, { display_name, about: about || null }),
+      ({ display_name, about }) => save(client, { display_name, about: about || null }).then(saved),
       field("display_name", "Name", { maxlength: 64, value: me.display_name }),
       field("about", "About you", { maxlength: 512, value: me.about }),
     ),

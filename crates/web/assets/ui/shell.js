@@ -28,6 +28,7 @@ export class Shell {
     setInterval(() => this.#changed(new Set(["people"])), MINUTE);
     addEventListener("hashchange", () => this.#route());
     addEventListener("keydown", (event) => this.#key(event));
+    for (const event of ["online", "offline"]) addEventListener(event, () => this.#connection());
     this.#route();
     this.#connection();
   }
@@ -69,13 +70,17 @@ export class Shell {
    */
   async invited(code, asked) {
     const question = "You have been invited to a group or channel.";
-    const more = "You see its name once you are in, and those who are in it see yours.";
+    let more = "You see its name once you are in, and those who are in it see yours.";
     while (asked || (await confirm(question, "Join", "harmless", more))) {
       // It led somewhere, or leads nowhere.
       /** @type {any} */
       const failed = await this.joinByInvite(code).catch((error) => error);
-      if (failed) toast(reason(failed));
-      if (!failed || failed.code === "not_found") break;
+      if (!failed) break;
+      more = reason(failed);
+      if (failed.code === "not_found") {
+        toast(more);
+        break;
+      }
       asked = false;
     }
     history.replaceState(null, "", `/${location.hash}`);
@@ -101,7 +106,8 @@ export class Shell {
     if (!this.view) return true;
     this.view.known ||= Boolean(this.view.conversation);
     if (!this.client.current || this.view.conversation) return true;
-    toast(this.view.known ? "This conversation is not yours any more." : "There is no such conversation.");
+    const why = this.view.known ? "This conversation is not yours any more." : "There is no such conversation.";
+    if (!this.view.left) toast(why);
     this.go(null);
     return false;
   }
@@ -120,7 +126,7 @@ export class Shell {
     const { connected, late } = this.client;
     clearTimeout(this.bannerTimer);
     if (connected) this.view?.connected();
-    if (late) return this.#warn("The server does not answer. Waiting for it…");
+    if (late && navigator.onLine) return this.#warn("The server does not answer. Waiting for it…");
     if (connected) return this.#warn("");
     this.bannerTimer = setTimeout(() => {
       this.#warn(

@@ -172,6 +172,7 @@ export class Timeline {
   /** Shows the way to the end, and how much is there. */
   #mark() {
     const unread = this.view.conversation?.my?.unread_count ?? 0;
+    if (this.following && document.activeElement === this.end) this.view.focus();
     this.end.hidden = this.following;
     this.count.hidden = !unread;
     this.count.textContent = unreadCount(unread);
