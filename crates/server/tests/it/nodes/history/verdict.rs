@@ -192,9 +192,13 @@ impl Heard<'_> {
         if truth.is_direct() {
             return;
         }
-        if let Some(pair) = changes.windows(2).find(|pair| pair[0] > pair[1]) {
+        let numbered: Vec<_> = self.of(truth).filter(|news| news.version().is_some()).collect();
+        if let Some(pair) = numbered.windows(2).find(|pair| pair[0].version() > pair[1].version()) {
+            let Self { connection, stays, .. } = self;
+            let began = connection.began.get(&truth.id);
             faults.push(format!(
-                "disorder: {who} was told of changes {pair:?} in {} in connection {number}",
+                "disorder: {who} was told of {pair:?} of {} in connection {number}, which knew \
+                 {began:?}, in it for {stays:?}",
                 truth.id
             ));
         }
