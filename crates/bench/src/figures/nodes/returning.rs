@@ -1,5 +1,7 @@
 //! N4. Clients that lose their node, and come to the other one.
 
+use std::time::Duration;
+
 use kith_testkit::redis::Redis;
 
 use super::{DATABASE, Ground, Report, explained, listed, spread};
@@ -17,6 +19,8 @@ use crate::{
 
 /// How many are in each of the groups.
 const MEMBERS: usize = 250;
+/// After this a node has read and told all that was stored before.
+const READ: Duration = Duration::from_secs(3);
 
 struct Round {
     /// From the loss of the node, in seconds: until half were back, and the last.
@@ -41,6 +45,8 @@ pub(super) fn run(ground: &Ground<'_>, plan: &Plan, report: &mut Report) -> Resu
     let mut here = ground.node(&database, &redis)?;
     let mut herd = Herd::gather(&here.url, clients)?;
     fill(ground, &herd, clients, chats)?;
+    // A token vouches for what the node has found in the log of changes, which it reads each second.
+    interrupt::sleep(READ)?;
     explained(herd.come(&here.url), std::slice::from_ref(&here))?;
     let mut rounds = Vec::new();
     for _ in 0..plan.rounds() {
