@@ -28,8 +28,9 @@ statement! {
     /// and whom he has blocked; and what a sync token is made of: at least one row.
     ///
     /// What is not his any more, or hidden, counts as the rest does: a sync tells what it means to him.
-    /// Profiles count from the earliest of all moments on; where very many changed, they are not
-    /// looked through. The other end of their range makes the planner expect little, as it mostly is.
+    /// Of profiles the newest changes are looked through. Whoever asks since before those is told
+    /// nothing, so that the others are. The other end of their range makes the planner expect little, as
+    /// it mostly is.
     Unchanged {
         viewers: Vec<Key>,
         since: Vec<i64>,
@@ -41,15 +42,15 @@ statement! {
         "WITH asked AS (SELECT * FROM unnest(",
         {viewers: Array<Id>}, ", ", {since: Array<BigInt>},
         ") AS asked (viewer, since)), \
-         written AS MATERIALIZED (SELECT id FROM users WHERE changed >= ", {earliest: BigInt},
-        " AND changed <= ", {latest: BigInt}, " LIMIT 33), \
-         concerned AS MATERIALIZED (SELECT DISTINCT mine.user_id FROM written \
+         written AS MATERIALIZED (SELECT id, changed FROM users WHERE changed >= ", {earliest: BigInt},
+        " AND changed <= ", {latest: BigInt}, " ORDER BY changed DESC LIMIT 33), \
+         concerned AS MATERIALIZED (SELECT mine.user_id, max(written.changed) AS changed FROM written \
          JOIN members AS theirs ON theirs.user_id = written.id AND theirs.left_seq IS NULL \
          JOIN conversations ON conversations.id = theirs.conversation_id \
          AND conversations.deleted_at IS NULL AND conversations.member_count <= ",
         {small: Integer}, " AND conversations.kind <> ", {channel: SmallInt},
         " JOIN members AS mine ON mine.conversation_id = theirs.conversation_id \
-         AND mine.user_id <> theirs.user_id) \
+         AND mine.user_id <> theirs.user_id GROUP BY mine.user_id) \
          SELECT ", MAKINGS, ", quiet.viewer, quiet.since, quiet.others, quiet.blocks \
          FROM store LEFT JOIN (SELECT asked.viewer, asked.since, \
          ARRAY(SELECT CASE WHEN conversations.user_a = asked.viewer THEN conversations.user_b \
@@ -69,8 +70,10 @@ statement! {
          WHERE members.user_id = asked.viewer AND (members.changed >= asked.since \
          OR (members.left_seq IS NULL AND (heads.changed >= asked.since \
          OR conversations.changed >= asked.since)))) AS changed OFFSET 0) AS his \
-         WHERE NOT his.changed AND (SELECT count(*) FROM written) < 33 \
-         AND asked.viewer NOT IN (SELECT user_id FROM concerned)) AS quiet ON true WHERE store.id = 1",
+         WHERE NOT his.changed AND ((SELECT count(*) FROM written) < 33 \
+         OR asked.since > (SELECT min(changed) FROM written)) \
+         AND asked.since > coalesce((SELECT concerned.changed FROM concerned \
+         WHERE concerned.user_id = asked.viewer), -1)) AS quiet ON true WHERE store.id = 1",
     }
 }
 

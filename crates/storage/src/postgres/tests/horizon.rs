@@ -2,9 +2,10 @@
 
 use kith_domain::receipt::Watermarks;
 use kith_ports::{
-    Advance, ConversationStore as _, ReceiptStore as _, SyncBody, SyncFrom, SyncRead,
+    Advance, ConversationStore as _, ReceiptStore as _, SyncBody, SyncFrom, SyncRead, SyncRequest,
+    UserStore as _,
 };
-use kith_testkit::build::{at, send_to, user_id};
+use kith_testkit::build::{account, at, send_to, user_id};
 
 use super::{
     super::Postgres,
@@ -155,4 +156,20 @@ async fn on_a_younger_cluster_numbers_begin_anew() {
     let again = ground.open().await;
     assert_eq!(ground.number("SELECT count(*) FROM heads WHERE changed > 0").await, 0);
     assert_ne!(again.horizon().await.unwrap().incarnation, before.incarnation);
+}
+
+/// Profiles that changed meanwhile concern whoever was away: the others are told together.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_who_was_away_for_long_is_no_burden_to_others() {
+    let (ground, store, _) = Ground::furnished().await;
+    ground.settle().await;
+    let long_ago = store.horizon().await.unwrap();
+    for n in 10..50 {
+        store.register(account(n)).await.unwrap();
+    }
+    ground.settle().await;
+    let now = store.horizon().await.unwrap();
+    let asked = [long_ago, now].map(|from| SyncRequest { viewer: user_id(2), from, limit: 100 });
+    let told = store.unchanged(&asked).await.unwrap();
+    assert_eq!(told.iter().map(Option::is_some).collect::<Vec<_>>(), [false, true]);
 }
