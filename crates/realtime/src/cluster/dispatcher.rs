@@ -291,10 +291,11 @@ impl Dispatcher {
 
     /// Notes how far all has been told: up to the reading before this one, if nothing of it is missing.
     fn note_told(&mut self, next: TailPosition) {
-        let (lines, reading) = (&self.lines, &self.reading);
+        let Self { lines, reading, wanted, .. } = self;
         self.untold.retain(|(id, version)| {
+            let is_to_be_read = reading.contains(id) || wanted.contains_key(id);
             // Where nothing is known of it any more, those who listened were let go.
-            reading.contains(id) || lines.get(id).is_some_and(|line| line.version() < *version)
+            is_to_be_read || lines.get(id).is_some_and(|line| line.version() < *version)
         });
         let read_to = self.read_to.replace(next).unwrap_or(next);
         if self.untold.is_empty() {

@@ -136,6 +136,18 @@ async fn it_is_known_how_far_all_has_been_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_could_not_be_read_has_not_been_told() {
+    let mut node = Node::start(vec![Err(StoreError::Busy)]).await;
+    node.hear(Arrival::Foreign(parcel(9))).await;
+    node.hear(read(vec![], 10)).await;
+    node.hear(logged(4, 5)).await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(*node.asked.lock().unwrap(), [(group(), 4)]);
+    node.hear(read(vec![], 30)).await;
+    assert_eq!(node.told().await, 10);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_does_not_come_in_time_is_read() {
     let mut node = Node::start(vec![Ok(Some(missed(7, &[6, 7])))]).await;
     node.hear(Arrival::Foreign(parcel(5))).await;
